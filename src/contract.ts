@@ -1,0 +1,13 @@
+// The seam to `gen/`: the only file that imports generated code, so that a change of generator or of package touches one
+// line here. Stable packages are flat; the rest keep their package as a namespace, since names repeat between them.
+export * from "../gen/llmgateway/usage/v1/usage_event_pb.ts";
+export * from "../gen/llmgateway/usage/v1/usage_service_pb.ts";
+export * from "../gen/llmgateway/v1/completion_pb.ts";
+export * from "../gen/llmgateway/v1/content_pb.ts";
+export * from "../gen/llmgateway/v1/error_reason_pb.ts";
+export * from "../gen/llmgateway/v1/errors_pb.ts";
+export * from "../gen/llmgateway/v1/inference_service_pb.ts";
+export * from "../gen/llmgateway/v1/model_service_pb.ts";
+export * from "../gen/llmgateway/v1/routing_pb.ts";
+export * from "../gen/llmgateway/v1/stream_pb.ts";
+export * from "../gen/llmgateway/v1/usage_pb.ts";
