@@ -1,0 +1,47 @@
+// How a call ends when it does not end well: the one shape that every layer hands to `server/`, which turns it into a
+// gRPC status with details. The code follows from the reason (one table, `server/status`), so it is not stored here.
+import type { Attempt, ErrorReason, StreamFailure } from "../contract.ts";
+
+export type FieldViolation = {
+  /** Path of the request field, e.g. "sampling.top_p". */
+  readonly field: string;
+  readonly description: string;
+};
+
+export type QuotaViolation = {
+  /** What ran out, e.g. "project/search". */
+  readonly subject: string;
+  readonly description: string;
+};
+
+export type CallFailureFacts = {
+  /** Goes into `ErrorInfo.metadata`, keys in lowerCamelCase. Never content, never a secret. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** `BadRequest`. */
+  readonly violations?: readonly FieldViolation[] | undefined;
+  /** `QuotaFailure`. */
+  readonly quota?: readonly QuotaViolation[] | undefined;
+  /** `PreconditionFailure`. */
+  readonly precondition?: { readonly type: string; readonly subject: string; readonly description: string } | undefined;
+  /** `ResourceInfo`. */
+  readonly resource?: { readonly type: string; readonly name: string } | undefined;
+  /** Milliseconds; becomes `RetryInfo` and the pushback trailer. Set if and only if a retry may help. */
+  readonly retryAfterMs?: number | undefined;
+  /** `AttemptFailures`, at most the last eight. */
+  readonly attempts?: readonly Attempt[] | undefined;
+  readonly streamFailure?: StreamFailure | undefined;
+  readonly cause?: unknown;
+};
+
+/** A refusal or a failure with its place in the error table of the contract. Thrown or passed; never content inside. */
+export class CallFailure extends Error {
+  override readonly name = "CallFailure";
+  readonly reason: ErrorReason;
+  readonly facts: CallFailureFacts;
+
+  constructor(reason: ErrorReason, message: string, facts: CallFailureFacts = {}) {
+    super(message, { cause: facts.cause });
+    this.reason = reason;
+    this.facts = facts;
+  }
+}

@@ -1,0 +1,18 @@
+// Who calls, after the credential was checked, and what its credential allows.
+
+/** Roles of the credential. `inference`: InferenceService and ModelService. `usage`: UsageService of the own project. `admin`: admin services of the own project. `platform`: everything. */
+export type CallerRole = "inference" | "usage" | "admin" | "platform";
+
+export type Caller = {
+  /** "" in a deployment with one organisation. */
+  readonly organisationId: string;
+  readonly teamId: string;
+  readonly projectId: string;
+  /** Id of the key, never the secret; "" when the caller came by token or certificate. */
+  readonly keyId: string;
+  /** Service or user named by a token or a client certificate; "" otherwise. */
+  readonly service: string;
+  readonly roles: readonly CallerRole[];
+  /** Model ids that may be named; ["*"]: all. */
+  readonly models: readonly string[];
+};
