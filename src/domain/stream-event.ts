@@ -5,7 +5,7 @@ import type { Citation, JsonFacts, OpaqueState, Part, TokenLogprob } from "./con
 export type StreamEvent =
   /** A part begins with everything known by now. For a tool call at least its id and name. */
   | { readonly kind: "part-start"; readonly index: number; readonly part: Part }
-  /** To `TextPart.text`, `RefusalPart.text` or `Media.transcript`. Never empty, whole code points. */
+  /** To `TextPart.text`, `RefusalPart.text` or `Media.transcript`. Whole code points; empty only beside log probabilities of a token without text. */
   | {
       readonly kind: "text-delta";
       readonly index: number;
