@@ -1,0 +1,267 @@
+// What one call has cost so far, and how it ended: the facts from which the response and the one usage event are made.
+// Pure bookkeeping: no I/O, and the time comes in as an argument.
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type Attempt,
+  AttemptOutcome,
+  AttemptSchema,
+  type CompleteRequest,
+  type Cost,
+  ErrorReason,
+  type FinishReason,
+  Operation,
+  Outcome,
+  PrincipalSchema,
+  type Usage,
+  type UsageEvent,
+  UsageEventSchema,
+} from "../contract.ts";
+import type { CallFailure } from "../domain/call-failure.ts";
+import type { CompletionFacts } from "../domain/completion.ts";
+import { reasonOfFailure } from "../domain/failure-reason.ts";
+import type { HttpHeaders } from "../domain/http.ts";
+import type { Caller } from "../domain/principal.ts";
+import type { ProviderFailure } from "../domain/provider-failure.ts";
+import { codeOfReason, statusCode } from "../domain/status-code.ts";
+import { sumCost } from "../metering/sum-cost.ts";
+import { sumUsage } from "../metering/sum-usage.ts";
+import type { PlannedTarget, SkippedTarget } from "../routing/itinerary.ts";
+import type { TraceIds } from "./pipeline-parts.ts";
+import { providerRequestIdOf } from "./pipeline-parts.ts";
+import type { Clock, InferenceMethod, Pricer } from "./ports.ts";
+
+export type CallIdentity = {
+  readonly id: string;
+  readonly correlationId: string;
+  readonly method: InferenceMethod;
+  readonly caller: Caller;
+  readonly trace: TraceIds;
+  readonly startedMs: number;
+};
+
+/** An attempt under way. */
+export type OpenAttempt = {
+  readonly record: Attempt;
+  readonly planned: PlannedTarget;
+  readonly startedMonotonicMs: number;
+  firstContentMonotonicMs: number | undefined;
+};
+
+/** How an attempt ended, and what it consumed. */
+export type AttemptEnd = {
+  readonly outcome: AttemptOutcome;
+  readonly failure?: ProviderFailure | undefined;
+  readonly httpStatus: number;
+  readonly headers: HttpHeaders;
+  /** `undefined`: nothing is known to have been consumed. */
+  readonly usage: Usage | undefined;
+  readonly facts?: CompletionFacts | undefined;
+};
+
+export class CallAccount {
+  readonly identity: CallIdentity;
+  readonly attempts: Attempt[] = [];
+  /** Estimated, for reservations and for calls that end without a count. */
+  inputTokensEstimated = 0;
+  reservedNanoUsd = 0n;
+  finishReason: FinishReason = 0;
+  /** Provider that served; "" while none did. */
+  servedBy: PlannedTarget | undefined;
+  #request: CompleteRequest | undefined;
+  #costs: Cost[] = [];
+  #usages: Usage[] = [];
+  #usage: Usage | undefined;
+  #cost: Cost | undefined;
+  #upstreamMs = 0;
+  readonly #clock: Clock;
+  readonly #pricer: Pricer;
+  readonly #startedMonotonicMs: number;
+  #firstContentMonotonicMs: number | undefined;
+
+  constructor(identity: CallIdentity, clock: Clock, pricer: Pricer) {
+    this.identity = identity;
+    this.#clock = clock;
+    this.#pricer = pricer;
+    this.#startedMonotonicMs = clock.monotonicMs();
+  }
+
+  set request(request: CompleteRequest) {
+    this.#request = request;
+  }
+
+  /** Targets that were left out without a call stand in the record too. */
+  skip(skipped: readonly SkippedTarget[]): void {
+    for (const { target, because } of skipped) {
+      this.attempts.push(
+        create(AttemptSchema, {
+          number: this.attempts.length + 1,
+          provider: target.providerName,
+          targetId: target.id,
+          providerModel: target.model,
+          region: target.region,
+          outcome: AttemptOutcome.SKIPPED,
+          errorReason: because === "rate-limited" ? ErrorReason.PROVIDER_RATE_LIMITED : ErrorReason.NO_HEALTHY_TARGET,
+        }),
+      );
+    }
+  }
+
+  beginAttempt(planned: PlannedTarget): OpenAttempt {
+    const { target } = planned;
+    const record = create(AttemptSchema, {
+      number: this.attempts.length + 1,
+      provider: target.providerName,
+      targetId: target.id,
+      providerModel: target.model,
+      region: target.region,
+      startTime: timestampFromMs(this.#clock.nowMs()),
+    });
+    this.attempts.push(record);
+    return { record, planned, startedMonotonicMs: this.#clock.monotonicMs(), firstContentMonotonicMs: undefined };
+  }
+
+  /** The first content of an attempt reached us. */
+  contentSeen(open: OpenAttempt): void {
+    const nowMs = this.#clock.monotonicMs();
+    open.firstContentMonotonicMs ??= nowMs;
+    this.#firstContentMonotonicMs ??= nowMs;
+  }
+
+  endAttempt(open: OpenAttempt, end: AttemptEnd): void {
+    const { record, planned } = open;
+    const durationMs = this.#clock.monotonicMs() - open.startedMonotonicMs;
+    this.#upstreamMs += durationMs;
+    record.duration = toDuration(durationMs);
+    if (open.firstContentMonotonicMs !== undefined) {
+      record.timeToFirstToken = toDuration(open.firstContentMonotonicMs - open.startedMonotonicMs);
+    }
+    record.outcome = end.outcome;
+    record.httpStatus = end.httpStatus;
+    record.providerRequestId = end.failure?.facts.providerRequestId ?? providerRequestIdOf(end.headers);
+    if (end.failure !== undefined) record.errorReason = reasonOfFailure(end.failure.kind);
+    if (end.facts !== undefined) {
+      record.responseModel = end.facts.responseModel;
+      record.serviceTier = end.facts.serviceTier;
+      this.finishReason = end.facts.finishReason;
+    }
+    if (end.outcome === AttemptOutcome.SERVED) this.servedBy = planned;
+    if (end.usage !== undefined) this.#charge(record, planned, end.usage);
+  }
+
+  /** Usage over all attempts; `undefined`: nothing is known to have been consumed. */
+  get usage(): Usage | undefined {
+    this.#usage ??= sumUsage(this.#usages);
+    return this.#usage;
+  }
+
+  get cost(): Cost | undefined {
+    this.#cost ??= sumCost(this.#costs);
+    return this.#cost;
+  }
+
+  get durationMs(): number {
+    return this.#clock.monotonicMs() - this.#startedMonotonicMs;
+  }
+
+  get timeToFirstTokenMs(): number | undefined {
+    if (this.#firstContentMonotonicMs === undefined) return undefined;
+    return this.#firstContentMonotonicMs - this.#startedMonotonicMs;
+  }
+
+  /** What the gateway itself added: everything but the time spent waiting for providers. */
+  get overheadMs(): number {
+    return Math.max(0, this.durationMs - this.#upstreamMs);
+  }
+
+  /** The event as far as it is known before a provider is called: what recovery has to go by. */
+  toStartEvent(estimated: Usage): UsageEvent {
+    const event = this.#newEvent();
+    event.usage = estimated;
+    return event;
+  }
+
+  /** The one event of the call. */
+  toFinalEvent(end: { readonly outcome: Outcome; readonly failure: CallFailure | undefined }): UsageEvent {
+    const { servedBy, usage, cost, timeToFirstTokenMs } = this;
+    const durationMs = this.durationMs;
+    const event = this.#newEvent();
+    event.eventTime = timestampFromMs(this.#clock.nowMs());
+    event.model = servedBy?.target.model ?? "";
+    event.provider = servedBy?.target.providerName ?? "";
+    event.outcome = end.outcome;
+    event.statusCode = end.failure === undefined ? statusCode.ok : codeOfReason(end.failure.reason);
+    event.errorReason = end.failure?.reason ?? ErrorReason.UNSPECIFIED;
+    event.finishReason = this.finishReason;
+    if (usage !== undefined) event.usage = usage;
+    if (cost !== undefined) event.cost = cost;
+    event.attempts = this.attempts;
+    event.duration = toDuration(durationMs);
+    if (timeToFirstTokenMs !== undefined) event.timeToFirstToken = toDuration(timeToFirstTokenMs);
+    event.gatewayOverhead = toDuration(Math.max(0, durationMs - this.#upstreamMs));
+    return event;
+  }
+
+  #charge(record: Attempt, planned: PlannedTarget, usage: Usage): void {
+    const { target } = planned;
+    const cost = this.#pricer.price(usage, {
+      providerId: target.providerId,
+      providerName: target.providerName,
+      model: target.model,
+      projectId: this.identity.caller.projectId,
+      serviceTier: record.serviceTier === "" ? (this.#request?.serviceTier ?? "") : record.serviceTier,
+      atMs: this.#clock.nowMs(),
+    });
+    record.usage = usage;
+    record.costNanoUsd = cost.totalNanoUsd;
+    this.#usages.push(usage);
+    this.#costs.push(cost);
+    this.#usage = undefined;
+    this.#cost = undefined;
+  }
+
+  #newEvent(): UsageEvent {
+    const { id, caller, method, trace, startedMs } = this.identity;
+    const request = this.#request;
+    const principal = create(PrincipalSchema);
+    principal.projectId = caller.projectId;
+    principal.keyId = caller.keyId;
+    principal.teamId = caller.teamId;
+    principal.endUserId = request?.endUserId ?? "";
+    principal.service = caller.service;
+    principal.orgId = caller.organisationId;
+    const event = create(UsageEventSchema);
+    event.eventId = id;
+    event.responseId = id;
+    event.requestId = request?.requestId ?? "";
+    event.operation = method === "CountTokens" ? Operation.COUNT_TOKENS : Operation.CHAT;
+    event.streaming = method === "StreamComplete";
+    event.principal = principal;
+    event.requestedModel = request?.model ?? "";
+    event.startTime = timestampFromMs(startedMs);
+    event.traceId = trace.traceId;
+    event.spanId = trace.spanId;
+    event.conversationId = request?.conversationId ?? "";
+    event.labels = request?.labels ?? {};
+    event.reservedNanoUsd = this.reservedNanoUsd;
+    return event;
+  }
+}
+
+/** Outcome of a call that failed: refused by us, or tried and failed. */
+export function outcomeOfFailure(reason: ErrorReason, providerWasTried: boolean): Outcome {
+  if (reason === ErrorReason.CANCELLED || reason === ErrorReason.DEADLINE_EXCEEDED) return Outcome.CANCELLED;
+  if (reason === ErrorReason.STREAM_INTERRUPTED) return Outcome.INTERRUPTED;
+  if (reason === ErrorReason.INTERNAL) return Outcome.FAILED;
+  return providerWasTried || reason === ErrorReason.NO_HEALTHY_TARGET ? Outcome.FAILED : Outcome.REJECTED;
+}
+
+/** Microseconds are kept: an overhead of 0.4 ms is not zero. */
+export function toDuration(ms: number): ReturnType<typeof durationFromMs> {
+  const nanos = Math.round(ms * 1e3) * 1e3;
+  const seconds = Math.floor(nanos / 1e9);
+  const duration = durationFromMs(0);
+  duration.seconds = BigInt(seconds);
+  duration.nanos = nanos - seconds * 1e9;
+  return duration;
+}

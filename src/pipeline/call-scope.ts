@@ -1,0 +1,73 @@
+// The one place that can stop a call. Whoever waits (an attempt, a backoff) registers how to let go; the first cause wins.
+
+/** `caller`: RST or closed connection. `deadline`: the caller's time is over. `shutdown`: the drain deadline passed. */
+export type StopCause = "caller" | "deadline" | "shutdown";
+
+/** Thrown by a wait that was stopped; never leaves the pipeline. */
+export class Stopped extends Error {
+  override readonly name = "Stopped";
+  readonly stopCause: StopCause;
+
+  constructor(stopCause: StopCause) {
+    super(`stopped by ${stopCause}`);
+    this.stopCause = stopCause;
+  }
+}
+
+export class CallScope {
+  #cause: StopCause | undefined;
+  #release: ((cause: StopCause) => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `timeoutMs`: what the caller's deadline leaves; `undefined`: no deadline. */
+  constructor(timeoutMs: number | undefined) {
+    if (timeoutMs !== undefined) this.#timer = setTimeout(() => this.stop("deadline"), Math.min(timeoutMs, timerMsMax));
+  }
+
+  get cause(): StopCause | undefined {
+    return this.#cause;
+  }
+
+  stop(cause: StopCause): void {
+    if (this.#cause !== undefined) return;
+    this.#cause = cause;
+    clearTimeout(this.#timer);
+    const release = this.#release;
+    this.#release = undefined;
+    release?.(cause);
+  }
+
+  /** Registers the one current wait. A call waits for one thing at a time, so a new wait replaces the old. */
+  whenStopped(release: ((cause: StopCause) => void) | undefined): void {
+    this.#release = release;
+  }
+
+  throwIfStopped(): void {
+    if (this.#cause !== undefined) throw new Stopped(this.#cause);
+  }
+
+  /** The call is over: the deadline no longer matters. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#release = undefined;
+  }
+
+  /** Waits, or throws `Stopped`. */
+  async sleep(ms: number): Promise<void> {
+    this.throwIfStopped();
+    if (ms <= 0) return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#release = undefined;
+        resolve();
+      }, ms);
+      this.#release = (cause) => {
+        clearTimeout(timer);
+        reject(new Stopped(cause));
+      };
+    });
+  }
+}
+
+/** setTimeout takes a signed 32-bit number of milliseconds; a later deadline is as good as none. */
+const timerMsMax = 2_147_483_647;

@@ -1,0 +1,91 @@
+// The life of a unary completion, top to bottom.
+import { AttemptOutcome, type CompleteRequest, type CompleteResponse, IncludeOption, Outcome } from "../contract.ts";
+import type { ProviderFailure } from "../domain/provider-failure.ts";
+import { readContextOf, timeLimits } from "./attempt-context.ts";
+import type { OpenAttempt } from "./call-account.ts";
+import { toCompleteResponse, wants } from "./complete-response.ts";
+import { estimateUsage } from "./estimated-usage.ts";
+import type { LiveCall } from "./live-call.ts";
+import type { UnarySink } from "./ports.ts";
+import type { ReadyAttempt } from "./prepare-attempt.ts";
+import { runUnaryAttempt, type Seen } from "./unary-attempt.ts";
+
+export async function complete(
+  call: LiveCall,
+  request: CompleteRequest,
+  sink: UnarySink<CompleteResponse>,
+): Promise<void> {
+  let response: CompleteResponse;
+  try {
+    await call.begin(request, false);
+    response = await call.serve(request, "unary", (ready, open) => attemptOnce(call, request, ready, open));
+    await call.end(Outcome.SUCCEEDED, undefined);
+  } catch (error) {
+    const failure = await call.endFailed(error);
+    if (call.scope.cause !== "caller") sink.fail(failure);
+    return;
+  }
+  sink.succeed(response);
+}
+
+async function attemptOnce(
+  call: LiveCall,
+  request: CompleteRequest,
+  ready: ReadyAttempt,
+  open: OpenAttempt,
+): Promise<CompleteResponse> {
+  const { parts, account, scope } = call;
+  const seen: Seen = { status: 0, headers: {} };
+  try {
+    const limits = timeLimits(ready, request, "unary");
+    const { completion, response } = await runUnaryAttempt(
+      parts,
+      scope,
+      ready,
+      readContextOf(call, request, ready),
+      limits,
+      seen,
+    );
+    account.contentSeen(open);
+    account.endAttempt(open, {
+      outcome: AttemptOutcome.SERVED,
+      httpStatus: seen.status,
+      headers: seen.headers,
+      usage: completion.usage ?? estimateUsage(undefined, account.inputTokensEstimated, charactersOf(completion.parts)),
+      facts: completion,
+    });
+    call.attemptServed(ready, open, seen);
+    const rawResponseJson = wants(request, IncludeOption.RAW_RESPONSE)
+      ? Buffer.from(response.body).toString("utf8")
+      : "";
+    return toCompleteResponse(account, { request, ready, facts: completion, parts: completion.parts, rawResponseJson });
+  } catch (error) {
+    call.attemptFailed(ready, open, error, seen, consumedWithoutAnswer(call, error, seen));
+    throw error;
+  }
+}
+
+/**
+ * A provider that was cut off while it generated (time-out, cancel, deadline) bills its input all the same. An answer with
+ * an error status, or no connection at all, consumed nothing.
+ */
+function consumedWithoutAnswer(
+  call: LiveCall,
+  error: unknown,
+  seen: Seen,
+): ReturnType<typeof estimateUsage> | undefined {
+  const kind = (error as ProviderFailure | undefined)?.kind;
+  const wasRefused = seen.status >= 300 || kind === "unavailable" || kind === "overloaded" || kind === "bad-response";
+  return wasRefused ? undefined : estimateUsage(undefined, call.account.inputTokensEstimated, 0);
+}
+
+function charactersOf(
+  parts: readonly { readonly content: { readonly case: string | undefined; readonly value?: unknown } }[],
+): number {
+  let characters = 0;
+  for (const { content } of parts) {
+    const value = content.value as { text?: string; argumentsJson?: string } | undefined;
+    characters += (value?.text?.length ?? 0) + (value?.argumentsJson?.length ?? 0);
+  }
+  return characters;
+}

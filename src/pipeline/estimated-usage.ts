@@ -1,0 +1,20 @@
+import { create } from "@bufbuild/protobuf";
+import { type Usage, UsageSchema, UsageSource } from "../contract.ts";
+import { estimateOutputTokens } from "../metering/estimate-tokens.ts";
+
+/**
+ * What an attempt without a final count consumed: what the provider said so far, and our own estimate for the rest.
+ * `outputCharacters` is what reached us; the provider may have generated a little more.
+ */
+export function estimateUsage(known: Usage | undefined, inputTokens: number, outputCharacters: number): Usage {
+  const outputTokens = Math.max(known?.outputTokens ?? 0, estimateOutputTokens(outputCharacters));
+  if (known === undefined) {
+    return create(UsageSchema, { inputTokens, outputTokens, source: UsageSource.ESTIMATED });
+  }
+  return create(UsageSchema, {
+    ...known,
+    inputTokens: known.inputTokens ?? inputTokens,
+    outputTokens,
+    source: UsageSource.MIXED,
+  });
+}

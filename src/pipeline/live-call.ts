@@ -1,0 +1,305 @@
+// What every call goes through, whatever its method: admitted, written down, tried at one target after the other, ended
+// exactly once. `complete.ts` and `stream-complete.ts` say only what differs.
+import { create } from "@bufbuild/protobuf";
+import {
+  AttemptOutcome,
+  type CompleteRequest,
+  ErrorReason,
+  type Outcome,
+  type Usage,
+  UsageSchema,
+  UsageSource,
+} from "../contract.ts";
+import { CallFailure, type FieldViolation } from "../domain/call-failure.ts";
+import { ProviderFailure } from "../domain/provider-failure.ts";
+import { estimateInputTokens } from "../metering/estimate-tokens.ts";
+import { authoriseMethod } from "../policy/authorise.ts";
+import type { Itinerary, PlannedTarget, RouteStep } from "../routing/itinerary.ts";
+import { type CallAccount, type OpenAttempt, outcomeOfFailure } from "./call-account.ts";
+import { type CallScope, Stopped } from "./call-scope.ts";
+import type { PipelineParts } from "./pipeline-parts.ts";
+import type { AdmissionRequest, PriceQuery, Pricer, Reservation } from "./ports.ts";
+import { prepareAttempt, type ReadyAttempt } from "./prepare-attempt.ts";
+import { refuseUnavailableFeatures } from "./unavailable-features.ts";
+
+export class LiveCall {
+  readonly parts: PipelineParts;
+  readonly account: CallAccount;
+  readonly scope: CallScope;
+  /** Unix milliseconds; `undefined`: no deadline. */
+  readonly deadlineMs: number | undefined;
+  readonly #onOver: () => void;
+  #itinerary: Itinerary | undefined;
+  #reservation: Reservation | undefined;
+  #recorded: Promise<void> | undefined;
+  #violations: FieldViolation[] = [];
+
+  constructor(
+    parts: PipelineParts,
+    account: CallAccount,
+    scope: CallScope,
+    deadlineMs: number | undefined,
+    onOver: () => void,
+  ) {
+    this.parts = parts;
+    this.account = account;
+    this.scope = scope;
+    this.deadlineMs = deadlineMs;
+    this.#onOver = onOver;
+  }
+
+  /** The plan, after `begin`. */
+  get itinerary(): Itinerary {
+    if (this.#itinerary === undefined) throw new Error("the call has not begun");
+    return this.#itinerary;
+  }
+
+  /** Policy, route, reservation, START: everything before a token is spent. Throws `CallFailure`. */
+  async begin(request: CompleteRequest, streaming: boolean): Promise<void> {
+    const { account, parts } = this;
+    account.request = request;
+    authoriseMethod(account.identity.caller, account.identity.method);
+    refuseUnavailableFeatures(request);
+    const nowMs = parts.clock.nowMs();
+    account.inputTokensEstimated = estimateInputTokens(request);
+    this.#itinerary = parts.router.begin({
+      caller: account.identity.caller,
+      request,
+      streaming,
+      inputTokens: account.inputTokensEstimated,
+      nowMs,
+      deadlineMs: this.deadlineMs,
+    });
+    account.skip(this.#itinerary.skipped);
+    await this.#admit(request, nowMs);
+    const estimated = create(UsageSchema, { inputTokens: account.inputTokensEstimated, source: UsageSource.ESTIMATED });
+    // Written while the first attempt is being translated; awaited before anything is sent.
+    this.#recorded = parts.ledger.start(account.toStartEvent(estimated));
+    this.#recorded.catch(() => {}); // Heard where it is awaited; a call that ends before that needs no START.
+  }
+
+  /**
+   * Tries targets until one answers. `attempt` throws `ProviderFailure` when another target may do better, anything else
+   * to end the call.
+   */
+  async serve<Answer>(
+    request: CompleteRequest,
+    mode: "unary" | "stream",
+    attempt: (ready: ReadyAttempt, open: OpenAttempt, step: AttemptStep) => Promise<Answer>,
+  ): Promise<Answer> {
+    for (;;) {
+      this.scope.throwIfStopped();
+      const step = this.itinerary.next(this.parts.clock.nowMs());
+      if (step.kind === "give-up") throw this.#giveUp(step);
+      await this.scope.sleep(step.afterMs);
+      const answer = await this.#tryTarget(request, mode, step, attempt);
+      if (answer !== nextTarget) return answer;
+    }
+  }
+
+  async #tryTarget<Answer>(
+    request: CompleteRequest,
+    mode: "unary" | "stream",
+    step: AttemptStep,
+    attempt: (ready: ReadyAttempt, open: OpenAttempt, step: AttemptStep) => Promise<Answer>,
+  ): Promise<Answer | typeof nextTarget> {
+    const { planned } = step;
+    try {
+      const prepared = await prepareAttempt(this.parts, request, mode, planned);
+      if (prepared.kind === "unsupported") {
+        this.itinerary.unsupported(planned);
+        this.#violations.push(...prepared.violations);
+        return nextTarget;
+      }
+      await this.#recorded;
+      this.scope.throwIfStopped();
+      this.itinerary.started(planned, this.parts.clock.nowMs());
+      return await attempt(prepared, this.account.beginAttempt(planned), step);
+    } catch (error) {
+      if (!(error instanceof ProviderFailure)) throw error;
+      this.itinerary.failed(planned, error, this.parts.clock.nowMs());
+      return nextTarget;
+    }
+  }
+
+  /** Tells routing how well the target served; the account has the attempt already. */
+  attemptServed(
+    ready: ReadyAttempt,
+    open: OpenAttempt,
+    seen: { readonly headers: Readonly<Record<string, string>> },
+  ): void {
+    const nowMs = this.parts.clock.nowMs();
+    const endedMs = this.parts.clock.monotonicMs();
+    const { firstContentMonotonicMs, startedMonotonicMs } = open;
+    this.itinerary.observed(ready.planned, seen.headers, nowMs);
+    this.itinerary.succeeded(
+      ready.planned,
+      {
+        durationMs: endedMs - startedMonotonicMs,
+        timeToFirstTokenMs:
+          firstContentMonotonicMs === undefined ? undefined : firstContentMonotonicMs - startedMonotonicMs,
+        outputTokens: open.record.usage?.outputTokens,
+      },
+      nowMs,
+    );
+  }
+
+  /**
+   * Ends an attempt that did not serve, in the account and for the target's health. Rethrow the error afterwards: a
+   * `ProviderFailure` reaches `failed` in `serve`.
+   */
+  attemptFailed(
+    ready: ReadyAttempt,
+    open: OpenAttempt,
+    error: unknown,
+    seen: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
+    usage: Usage | undefined,
+    outcomeAfterContent: AttemptOutcome = AttemptOutcome.FAILED,
+  ): void {
+    const nowMs = this.parts.clock.nowMs();
+    const failure = error instanceof ProviderFailure ? error : undefined;
+    this.account.endAttempt(open, {
+      outcome: failure === undefined ? AttemptOutcome.CANCELLED : outcomeAfterContent,
+      failure,
+      httpStatus: failure?.facts.httpStatus ?? seen.status,
+      headers: seen.headers,
+      usage,
+    });
+    this.itinerary.observed(ready.planned, seen.headers, nowMs);
+    if (failure === undefined) {
+      this.itinerary.cancelled(ready.planned, nowMs);
+      return;
+    }
+    if (failure.kind === "credentials-rejected" || failure.kind === "rate-limited") {
+      this.parts.credentials.refused(ready.planned.target.providerId, ready.credential, failure.kind);
+    }
+  }
+
+  /** Puts the end on record, durably, and gives back what was reserved. Rejects with `CallFailure` when it cannot. */
+  async end(outcome: Outcome, failure: CallFailure | undefined): Promise<void> {
+    const { account, parts } = this;
+    this.scope.close();
+    const event = account.toFinalEvent({ outcome, failure });
+    this.#reservation?.settle(
+      {
+        inputTokens: account.usage?.inputTokens ?? 0,
+        outputTokens: account.usage?.outputTokens ?? 0,
+        costNanoUsd: account.cost?.totalNanoUsd ?? 0n,
+      },
+      parts.clock.nowMs(),
+    );
+    this.#reservation = undefined;
+    this.#onOver();
+    await parts.ledger.finish(event);
+    parts.observer.finished({
+      event,
+      method: account.identity.method,
+      caller: account.identity.caller,
+      correlationId: account.identity.correlationId,
+      overheadMs: account.overheadMs,
+    });
+  }
+
+  /** Ends a call that failed; the failure to report, which is another one when the end could not be recorded. */
+  async endFailed(error: unknown): Promise<CallFailure> {
+    const failure = this.toCallFailure(error);
+    const wasTried = this.account.attempts.some((attempt) => attempt.outcome !== AttemptOutcome.SKIPPED);
+    try {
+      await this.end(outcomeOfFailure(failure.reason, wasTried), failure);
+      return failure;
+    } catch (recordError) {
+      return this.toCallFailure(recordError);
+    }
+  }
+
+  toCallFailure(error: unknown): CallFailure {
+    if (error instanceof CallFailure) return error;
+    const { attempts } = this.account;
+    if (error instanceof Stopped) return failureOfStop(error, attempts);
+    return new CallFailure(ErrorReason.INTERNAL, "the gateway met a fault of its own", { cause: error });
+  }
+
+  async #admit(request: CompleteRequest, nowMs: number): Promise<void> {
+    const admitted = this.parts.admission.admit(this.#admissionRequest(request), nowMs);
+    this.#reservation = admitted instanceof Promise ? await admitted : admitted;
+    this.account.reservedNanoUsd = this.#reservation.reservedNanoUsd;
+  }
+
+  #admissionRequest(request: CompleteRequest): AdmissionRequest {
+    const { account, itinerary } = this;
+    const { pricer, clock, limits } = this.parts;
+    const maxOutputTokens = outputTokensMax(request, itinerary.candidates, limits.outputTokensAssumed);
+    const usage = { inputTokens: account.inputTokensEstimated, outputTokens: maxOutputTokens };
+    return {
+      caller: account.identity.caller,
+      endUserId: request.endUserId,
+      model: request.model,
+      inputTokens: account.inputTokensEstimated,
+      maxOutputTokens,
+      deadlineMs: this.deadlineMs,
+      // Priced only when a budget asks.
+      get worstCostNanoUsd() {
+        return worstCost(pricer, itinerary.candidates, create(UsageSchema, usage), {
+          projectId: account.identity.caller.projectId,
+          serviceTier: request.serviceTier,
+          atMs: clock.nowMs(),
+        });
+      },
+    };
+  }
+
+  #giveUp(step: Extract<RouteStep, { kind: "give-up" }>): CallFailure {
+    if (this.#violations.length > 0 && this.account.attempts.length === 0) {
+      return new CallFailure(ErrorReason.CAPABILITY_UNSUPPORTED, "no target of the model can serve this request", {
+        violations: this.#violations,
+      });
+    }
+    return step.toFailure(this.account.attempts);
+  }
+}
+
+export type AttemptStep = Extract<RouteStep, { kind: "attempt" }>;
+
+const nextTarget = Symbol("next target");
+
+function outputTokensMax(request: CompleteRequest, candidates: readonly PlannedTarget[], assumed: number): number {
+  const asked = request.sampling?.maxOutputTokens;
+  if (asked !== undefined) return asked;
+  let most = 0;
+  for (const { target } of candidates) most = Math.max(most, target.facts.maxOutputTokens ?? assumed);
+  return most;
+}
+
+/** The dearest permitted target decides; `undefined` when one of them has no price. */
+function worstCost(
+  pricer: Pricer,
+  candidates: readonly PlannedTarget[],
+  usage: Usage,
+  at: Pick<PriceQuery, "projectId" | "serviceTier" | "atMs">,
+): bigint | undefined {
+  let worst = 0n;
+  for (const { target } of candidates) {
+    const { providerId, providerName, model } = target;
+    const cost = pricer.price(usage, { ...at, providerId, providerName, model });
+    if (cost.incomplete) return undefined;
+    if (cost.totalNanoUsd > worst) worst = cost.totalNanoUsd;
+  }
+  return worst;
+}
+
+function failureOfStop(stopped: Stopped, attempts: CallAccount["attempts"]): CallFailure {
+  switch (stopped.stopCause) {
+    case "caller":
+      return new CallFailure(ErrorReason.CANCELLED, "the caller cancelled");
+    case "deadline":
+      return new CallFailure(ErrorReason.DEADLINE_EXCEEDED, "the caller's deadline passed", {
+        metadata: { phase: attempts.length > 0 ? "provider" : "gateway" },
+        attempts,
+      });
+    case "shutdown":
+      return new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is shutting down", {
+        retryAfterMs: 1_000,
+        attempts,
+      });
+  }
+}
