@@ -9,7 +9,7 @@ const staticSteps: readonly Step[] = [
   { name: "types", command: "tsc", args: [] },
   { name: "contract lint", command: "buf", args: ["lint"] },
   { name: "contract format", command: "buf", args: ["format", "-d", "--exit-code", "proto"] },
-  { name: "contract breaking", command: "buf", args: ["breaking", "--against", baseline] },
+  { name: "contract breaking", command: "buf", args: ["breaking", "proto", "--against", baseline] },
   { name: "generated code is fresh", command: "node", args: ["scripts/generate.ts", "--check"] },
   { name: "nothing unused", command: "knip", args: [] },
 ];
