@@ -19,8 +19,6 @@ const meanings: Readonly<Record<string, Meaning>> = {
     kind: "interrupted",
     message: "the answer is shorter or longer than announced",
   },
-  // llhttp's word for bytes that end inside a chunked body.
-  HPE_INVALID_EOF_STATE: { kind: "interrupted", message: "the answer was cut" },
   UND_ERR_HEADERS_OVERFLOW: { kind: "bad-response", message: "the headers of the answer are too long" },
   UND_ERR_INVALID_ARG: { kind: "rejected-request", message: "the request has a header or path that HTTP cannot carry" },
 };
@@ -31,18 +29,23 @@ const tlsCode =
 
 /** Translates what the HTTP client or the socket reported. */
 export function toConnectionFailure(error: unknown, phase: ExchangePhase): ProviderFailure {
+  // undici's parse error carries bytes of the answer as a property: as a cause they would reach the log. It has no code.
+  if (error instanceof Error && error.name === "HTTPParserError") return parseFailures[phase]();
   const code = codeOf(error);
   const { kind, message } = meaningOf(code, phase);
-  // An HTTP parse error carries bytes of the answer as a property: as a cause they would reach the log.
-  const cause = code.startsWith("HPE_") ? undefined : error;
-  return new ProviderFailure(kind, code === "" ? message : `${message} (${code})`, { cause });
+  return new ProviderFailure(kind, code === "" ? message : `${message} (${code})`, { cause: error });
 }
+
+const parseFailures: Readonly<Record<ExchangePhase, () => ProviderFailure>> = {
+  waiting: () => new ProviderFailure("bad-response", "the answer is not HTTP"),
+  // Mostly a chunked body that just ends, which llhttp reports as a parse error.
+  answering: () => new ProviderFailure("interrupted", "the answer was cut or its framing is broken"),
+};
 
 function meaningOf(code: string, phase: ExchangePhase): Meaning {
   const known = meanings[code];
   if (known !== undefined) return known;
   if (tlsCode.test(code)) return { kind: "unavailable", message: "no TLS connection to the provider" };
-  if (code.startsWith("HPE_")) return { kind: "bad-response", message: "the answer is not HTTP" };
   if (phase === "answering") return { kind: "interrupted", message: "the provider closed the connection mid-answer" };
   return { kind: "unavailable", message: "the connection to the provider broke before an answer" };
 }

@@ -400,6 +400,7 @@ describe("backpressure", () => {
   it("pause reaches the provider and resume loses nothing", async () => {
     const total = 8 << 20;
     const stalled = Promise.withResolvers<void>();
+    const pausing = Promise.withResolvers<void>();
     const origin = await serve((_request, response) => {
       let sent = 0;
       const piece = Buffer.alloc(64 << 10, "x");
@@ -427,6 +428,7 @@ describe("backpressure", () => {
         onStart() {
           paused = true;
           exchange.pause();
+          pausing.resolve();
         },
         onData(bytes) {
           received += bytes.length;
@@ -436,7 +438,7 @@ describe("backpressure", () => {
         onFailure: (failure) => done.reject(failure),
       },
     );
-    await stalled.promise;
+    await Promise.all([stalled.promise, pausing.promise]);
     await new Promise(setImmediate);
     expect(afterPause).toBeLessThanOrEqual(64 << 10);
     paused = false;
@@ -584,7 +586,7 @@ describe("HTTP/2", () => {
     const { origin } = await serveHttp2((stream) => {
       stream.on("error", () => {});
       stream.respond({ ":status": 200 });
-      stream.write("x", () => stream.close(2));
+      stream.write("x", () => stream.destroy(new Error("broken")));
     });
     const { failure } = await ask(upstreamFor({ http2: true }), origin).over;
     expect(failure?.kind).toBe("interrupted");
