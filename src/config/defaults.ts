@@ -1,0 +1,62 @@
+// Every default and every limit of the operator's file, in one place. Durations and sizes stand as an operator writes
+// them, since the reference (docs/configuration.md) is generated from the same values.
+
+/** What a setting is when the file does not name it. */
+export const defaults = {
+  listen: "127.0.0.1:50051",
+  maxRequestBytes: 32 * 1024 * 1024,
+  maxConnections: 4096,
+  maxStreamsPerConnection: 1000,
+  drainTimeout: "30s",
+  heartbeatInterval: "15s",
+  dataDir: "./data",
+  connectTimeout: "3s",
+  firstTokenTimeout: "60s",
+  idleTimeout: "30s",
+  totalTimeout: "10m",
+  maxConnectionsToProvider: 256,
+  maxAttempts: 3,
+  dialect: "generic",
+  journalRetain: "24h",
+  journalMaxBytes: "10GiB",
+  cacheTtl: "1h",
+  stream: "USAGE",
+  subjectPrefix: "llmgateway",
+  traceSample: 0.1,
+} as const;
+
+/** Bounds on what the file may hold, so that a mistake is told at start and not found under load. */
+export const limits = {
+  fileBytesMax: 16 * 1024 * 1024,
+  aliasesMax: 100,
+  depthMax: 32,
+  problemsMax: 200,
+  nameLengthMax: 128,
+  expressionLengthMax: 4096,
+  providersMax: 256,
+  modelsMax: 5000,
+  targetsMax: 32,
+  fallbackModelsMax: 16,
+  rulesMax: 1000,
+  tenantsMax: 20_000,
+  keysMax: 50_000,
+  apiKeysMax: 64,
+  issuersMax: 32,
+  mtlsMax: 1000,
+  limitsMax: 20_000,
+  budgetsMax: 20_000,
+  alertsMax: 16,
+  serversMax: 16,
+  commandWordsMax: 64,
+  maxAttemptsMax: 10,
+  weightMax: 10_000,
+  timeoutMsMax: 24 * 60 * 60 * 1000,
+  retainMsMax: 366 * 24 * 60 * 60 * 1000,
+  requestBytesMin: 1024,
+  requestBytesMax: 256 * 1024 * 1024,
+  journalBytesMin: 16 * 1024 * 1024,
+  journalBytesMax: 16 * 1024 ** 4,
+  connectionsMax: 100_000,
+  /** A little under the 9.2 billion USD that fit into 64 bits of nano-USD. */
+  usdMax: 9_000_000_000,
+} as const;
