@@ -47,20 +47,18 @@ export function createJwksCache(options: JwksCacheOptions): JwksCache {
 
   return {
     async keys(nowMs) {
-      if (held !== undefined && nowMs - held.fetchedAtMs < limits.freshMs) return held.find;
-      const stale = held !== undefined && nowMs - held.fetchedAtMs < limits.staleMsMax ? held.find : undefined;
-      if (!mayFetch(nowMs)) {
-        if (stale !== undefined) return stale;
+      const ageMs = held === undefined ? Number.POSITIVE_INFINITY : nowMs - held.fetchedAtMs;
+      if (ageMs >= limits.freshMs && mayFetch(nowMs)) {
+        try {
+          await refresh(nowMs);
+        } catch (error) {
+          // An issuer that is down for a while must not lock out callers whose keys we know.
+          if (ageMs >= limits.staleMsMax) throw error;
+        }
+      }
+      if (held === undefined || nowMs - held.fetchedAtMs >= limits.staleMsMax) {
         throw new errors.JWKSTimeout("the key set could not be fetched a moment ago");
       }
-      try {
-        await refresh(nowMs);
-      } catch (error) {
-        // An issuer that is down for a while must not lock out callers whose keys we know.
-        if (stale !== undefined) return stale;
-        throw error;
-      }
-      if (held === undefined) throw new errors.JWKSInvalid("no key set");
       return held.find;
     },
     async newerKeys(nowMs) {
