@@ -178,6 +178,10 @@ export type CallRecord = {
   readonly correlationId: string;
   /** Milliseconds that the gateway itself added. */
   readonly overheadMs: number;
+  /** Span of the caller that this call is part of, 16 hex digits; absent: the trace begins here. */
+  readonly parentSpanId?: string | undefined;
+  /** The caller's decision whether its trace is recorded; absent: none was made. */
+  readonly sampled?: boolean | undefined;
 };
 
 export interface Clock {
