@@ -4,7 +4,6 @@ import {
   type DescField,
   type DescMessage,
   type Message,
-  type MessageInitShape,
   ScalarType,
   setExtension,
 } from "@bufbuild/protobuf";
@@ -17,7 +16,11 @@ import {
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
 import { createValidator } from "@bufbuild/protovalidate";
-import { FieldRulesSchema, field as fieldOption } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import {
+  type FieldRules,
+  FieldRulesSchema,
+  field as fieldOption,
+} from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as contract from "../contract.ts";
@@ -209,18 +212,21 @@ describe("compileRules", () => {
   });
 
   it.each([
-    ["an e-mail address", { type: { case: "string", value: { wellKnown: { case: "email", value: true } } } }],
-    ["a constant", { type: { case: "string", value: { const: "x" } } }],
-    ["rules for another type", { type: { case: "bytes", value: { minLen: 1n } } }],
-    ["a CEL expression", { cel: [{ id: "x", expression: "true" }] }],
-  ] as const)("refuses to compile a rule that it does not implement: %s", (_name, rules) => {
+    [
+      "an e-mail address",
+      create(FieldRulesSchema, { type: { case: "string", value: { wellKnown: { case: "email", value: true } } } }),
+    ],
+    ["a constant", create(FieldRulesSchema, { type: { case: "string", value: { const: "x" } } })],
+    ["rules for another type", create(FieldRulesSchema, { type: { case: "bytes", value: { minLen: 1n } } })],
+    ["a CEL expression", create(FieldRulesSchema, { cel: [{ id: "x", expression: "true" }] })],
+  ])("refuses to compile a rule that it does not implement: %s", (_name, rules) => {
     expect(() => compileRules(schemaWithRules(rules))).toThrow("not implemented");
   });
 });
 
-function schemaWithRules(rules: MessageInitShape<typeof FieldRulesSchema>): DescMessage {
+function schemaWithRules(rules: FieldRules): DescMessage {
   const options = create(FieldOptionsSchema);
-  setExtension(options, fieldOption, create(FieldRulesSchema, rules));
+  setExtension(options, fieldOption, rules);
   const field = { name: "name", number: 1, type: FieldDescriptorProto_Type.STRING, jsonName: "name", options };
   const file = create(FileDescriptorProtoSchema, {
     name: "test.proto",
