@@ -1,7 +1,6 @@
 // What one call has cost so far, and how it ended: the facts from which the response and the one usage event are made.
 // Pure bookkeeping: no I/O, and the time comes in as an argument.
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type Attempt,
   AttemptOutcome,
@@ -12,10 +11,8 @@ import {
   type FinishReason,
   Operation,
   Outcome,
-  PrincipalSchema,
   type Usage,
   type UsageEvent,
-  UsageEventSchema,
 } from "../contract.ts";
 import type { CallFailure } from "../domain/call-failure.ts";
 import type { CompletionFacts } from "../domain/completion.ts";
@@ -26,6 +23,7 @@ import type { ProviderFailure } from "../domain/provider-failure.ts";
 import { codeOfReason, statusCode } from "../domain/status-code.ts";
 import { sumCost } from "../metering/sum-cost.ts";
 import { sumUsage } from "../metering/sum-usage.ts";
+import { createUsageEvent, toDuration, toTimestamp } from "../metering/usage-event.ts";
 import type { PlannedTarget, SkippedTarget } from "../routing/itinerary.ts";
 import type { TraceIds } from "./pipeline-parts.ts";
 import { providerRequestIdOf } from "./pipeline-parts.ts";
@@ -115,7 +113,7 @@ export class CallAccount {
       targetId: target.id,
       providerModel: target.model,
       region: target.region,
-      startTime: timestampFromMs(this.#clock.nowMs()),
+      startTime: toTimestamp(this.#clock.nowMs()),
     });
     this.attempts.push(record);
     return { record, planned, startedMonotonicMs: this.#clock.monotonicMs(), firstContentMonotonicMs: undefined };
@@ -176,30 +174,12 @@ export class CallAccount {
 
   /** The event as far as it is known before a provider is called: what recovery has to go by. */
   toStartEvent(estimated: Usage): UsageEvent {
-    const event = this.#newEvent();
-    event.usage = estimated;
-    return event;
+    return this.#toEvent(Outcome.UNSPECIFIED, undefined, estimated);
   }
 
   /** The one event of the call. */
   toFinalEvent(end: { readonly outcome: Outcome; readonly failure: CallFailure | undefined }): UsageEvent {
-    const { servedBy, usage, cost, timeToFirstTokenMs } = this;
-    const durationMs = this.durationMs;
-    const event = this.#newEvent();
-    event.eventTime = timestampFromMs(this.#clock.nowMs());
-    event.model = servedBy?.target.model ?? "";
-    event.provider = servedBy?.target.providerName ?? "";
-    event.outcome = end.outcome;
-    event.statusCode = end.failure === undefined ? statusCode.ok : codeOfReason(end.failure.reason);
-    event.errorReason = end.failure?.reason ?? ErrorReason.UNSPECIFIED;
-    event.finishReason = this.finishReason;
-    if (usage !== undefined) event.usage = usage;
-    if (cost !== undefined) event.cost = cost;
-    event.attempts = this.attempts;
-    event.duration = toDuration(durationMs);
-    if (timeToFirstTokenMs !== undefined) event.timeToFirstToken = toDuration(timeToFirstTokenMs);
-    event.gatewayOverhead = toDuration(Math.max(0, durationMs - this.#upstreamMs));
-    return event;
+    return this.#toEvent(end.outcome, end.failure, this.usage);
   }
 
   #charge(record: Attempt, planned: PlannedTarget, usage: Usage): void {
@@ -220,31 +200,39 @@ export class CallAccount {
     this.#cost = undefined;
   }
 
-  #newEvent(): UsageEvent {
+  #toEvent(outcome: Outcome, failure: CallFailure | undefined, usage: Usage | undefined): UsageEvent {
     const { id, caller, method, trace, startedMs } = this.identity;
     const request = this.#request;
-    const principal = create(PrincipalSchema);
-    principal.projectId = caller.projectId;
-    principal.keyId = caller.keyId;
-    principal.teamId = caller.teamId;
-    principal.endUserId = request?.endUserId ?? "";
-    principal.service = caller.service;
-    principal.orgId = caller.organisationId;
-    const event = create(UsageEventSchema);
-    event.eventId = id;
-    event.responseId = id;
-    event.requestId = request?.requestId ?? "";
-    event.operation = method === "CountTokens" ? Operation.COUNT_TOKENS : Operation.CHAT;
-    event.streaming = method === "StreamComplete";
-    event.principal = principal;
-    event.requestedModel = request?.model ?? "";
-    event.startTime = timestampFromMs(startedMs);
-    event.traceId = trace.traceId;
-    event.spanId = trace.spanId;
-    event.conversationId = request?.conversationId ?? "";
-    event.labels = request?.labels ?? {};
-    event.reservedNanoUsd = this.reservedNanoUsd;
-    return event;
+    const durationMs = this.durationMs;
+    return createUsageEvent({
+      eventId: id,
+      responseId: id,
+      requestId: request?.requestId ?? "",
+      operation: method === "CountTokens" ? Operation.COUNT_TOKENS : Operation.CHAT,
+      streaming: method === "StreamComplete",
+      caller,
+      endUserId: request?.endUserId ?? "",
+      requestedModel: request?.model ?? "",
+      model: this.servedBy?.target.model ?? "",
+      provider: this.servedBy?.target.providerName ?? "",
+      outcome,
+      statusCode: failure === undefined ? statusCode.ok : codeOfReason(failure.reason),
+      errorReason: failure?.reason,
+      finishReason: this.finishReason,
+      usage,
+      cost: this.cost,
+      attempts: this.attempts,
+      reservedNanoUsd: this.reservedNanoUsd,
+      startedAtMs: startedMs,
+      endedAtMs: this.#clock.nowMs(),
+      durationMs,
+      timeToFirstTokenMs: this.timeToFirstTokenMs,
+      overheadMs: Math.max(0, durationMs - this.#upstreamMs),
+      traceId: trace.traceId,
+      spanId: trace.spanId,
+      conversationId: request?.conversationId ?? "",
+      labels: request?.labels ?? {},
+    });
   }
 }
 
@@ -254,14 +242,4 @@ export function outcomeOfFailure(reason: ErrorReason, providerWasTried: boolean)
   if (reason === ErrorReason.STREAM_INTERRUPTED) return Outcome.INTERRUPTED;
   if (reason === ErrorReason.INTERNAL) return Outcome.FAILED;
   return providerWasTried || reason === ErrorReason.NO_HEALTHY_TARGET ? Outcome.FAILED : Outcome.REJECTED;
-}
-
-/** Microseconds are kept: an overhead of 0.4 ms is not zero. */
-export function toDuration(ms: number): ReturnType<typeof durationFromMs> {
-  const nanos = Math.round(ms * 1e3) * 1e3;
-  const seconds = Math.floor(nanos / 1e9);
-  const duration = durationFromMs(0);
-  duration.seconds = BigInt(seconds);
-  duration.nanos = nanos - seconds * 1e9;
-  return duration;
 }

@@ -1,7 +1,6 @@
 // The one standard answer, whichever model served it. The unary method sends it whole; a stream sends it in `completed`,
 // less the parts.
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type CompleteRequest,
   type CompleteResponse,
@@ -16,7 +15,8 @@ import {
   WarningSchema,
 } from "../contract.ts";
 import type { CompletionFacts } from "../domain/completion.ts";
-import { type CallAccount, toDuration } from "./call-account.ts";
+import { toDuration, toTimestamp } from "../metering/usage-event.ts";
+import type { CallAccount } from "./call-account.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 
 export type Answer = {
@@ -34,7 +34,7 @@ export function toCompleteResponse(account: CallAccount, answer: Answer): Comple
   const response = create(CompleteResponseSchema);
   response.responseId = account.identity.id;
   response.model = ready.planned.target.model;
-  response.createTime = timestampFromMs(account.identity.startedMs);
+  response.createTime = toTimestamp(account.identity.startedMs);
   const message = create(MessageSchema);
   message.role = Role.ASSISTANT;
   message.parts = answer.parts as Part[];

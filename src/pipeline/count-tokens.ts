@@ -12,7 +12,7 @@ import {
   UsageSource,
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
-import { countTokens as countLocally } from "../metering/count-tokens.ts";
+import { countInputTokens } from "../metering/count-tokens.ts";
 import type { CountTokensOperation } from "../providers/provider.ts";
 import { timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
@@ -52,7 +52,7 @@ async function countOnce(
   try {
     const inputTokens =
       operation === undefined
-        ? await countLocally(request)
+        ? await countInputTokens(request)
         : await countRemotely(call, request, ready, operation, seen);
     call.account.endAttempt(open, {
       outcome: AttemptOutcome.SERVED,
@@ -82,7 +82,7 @@ async function countRemotely(
 ): Promise<number> {
   const { target } = ready.planned;
   const translation = operation.toHttpRequest(request, { model: target.model, facts: target.facts });
-  if (translation.kind === "unsupported") return countLocally(request);
+  if (translation.kind === "unsupported") return countInputTokens(request);
   const { provider } = ready.configured;
   const signed = await provider.authorise(translation.request, ready.credential, call.parts.clock.nowMs());
   const response = await collectAnswer(

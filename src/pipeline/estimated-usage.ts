@@ -1,13 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { type Usage, UsageSchema, UsageSource } from "../contract.ts";
-import { estimateOutputTokens } from "../metering/estimate-tokens.ts";
 
 /**
  * What an attempt without a final count consumed: what the provider said so far, and our own estimate for the rest.
  * `outputCharacters` is what reached us; the provider may have generated a little more.
  */
 export function estimateUsage(known: Usage | undefined, inputTokens: number, outputCharacters: number): Usage {
-  const outputTokens = Math.max(known?.outputTokens ?? 0, estimateOutputTokens(outputCharacters));
+  const outputTokens = Math.max(known?.outputTokens ?? 0, Math.ceil(outputCharacters / charactersPerToken));
   if (known === undefined) {
     return create(UsageSchema, { inputTokens, outputTokens, source: UsageSource.ESTIMATED });
   }
@@ -18,3 +17,6 @@ export function estimateUsage(known: Usage | undefined, inputTokens: number, out
     source: UsageSource.MIXED,
   });
 }
+
+/** Latin text; other scripts have fewer characters to a token, and are estimated a little low. */
+const charactersPerToken = 4;
