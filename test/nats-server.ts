@@ -28,6 +28,11 @@ export type NatsServer = {
 };
 
 const startTimeoutMs = 20_000;
+/** A test file that ends without stopping its servers must not leave them behind. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 /** Starts a server; resolves when it answers and has said the name that it was started with. */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
@@ -84,8 +89,8 @@ async function launch(binary: string, folder: string, port: number, options: Nat
   child.stderr?.on("data", (bytes: Buffer) => {
     log = (log + bytes.toString()).slice(-4_000);
   });
-  // A test file that ends without stopping its server must not leave it behind.
-  process.once("exit", () => child.kill("SIGKILL"));
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   const deadline = performance.now() + startTimeoutMs;
   for (;;) {
     if (child.exitCode !== null) throw new Error(`nats-server ended at its start: ${log.trim().split("\n").at(-1)}`);

@@ -88,7 +88,8 @@ export class Outbox {
   /** Adds events by their offsets, ascending. */
   addBacklog(segment: Segment, offsets: readonly number[], sinceMs: number): void {
     const last = this.#backlog.at(-1);
-    if (last?.segment === segment) for (const offset of offsets) last.offsets.push(offset);
+    const ascends = (last?.offsets.at(-1) ?? 0) < (offsets[0] ?? 0);
+    if (last?.segment === segment && ascends) for (const offset of offsets) last.offsets.push(offset);
     else this.#backlog.push({ segment, offsets: [...offsets], head: 0, sinceMs });
     this.#backlogCount += offsets.length;
     this.#listener();
@@ -105,6 +106,12 @@ export class Outbox {
     for (const event of events) this.#taken.delete(event);
     this.#recent = [...events, ...this.#recent.slice(this.#head)];
     this.#head = 0;
+  }
+
+  /** Takes back an event that NATS refuses: it goes behind the others, so that they need not wait for it. */
+  postpone(event: OutboxEvent): void {
+    this.#taken.delete(event);
+    this.addBacklog(event.segment, [event.offset], event.durableAtMs);
   }
 
   /** NATS has acknowledged it. */

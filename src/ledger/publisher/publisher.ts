@@ -1,0 +1,434 @@
+// Sends what stands in the outbox to JetStream, and tells the outbox what was acknowledged. Nothing in the gateway waits
+// for it: without NATS events stay in the journal, and it tries again for ever.
+//
+// Publishing speaks the protocol itself (a message with a reply subject, a batch by its headers, ADR-50) on one
+// subscription: the client's `publish` makes a promise and a timer for each message, which is most of its cost.
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import type { LedgerLog } from "../ledger.ts";
+import type { Outbox, OutboxEvent } from "../outbox.ts";
+import { checkStream } from "./check-stream.ts";
+import { connectNats, type NatsAccess, type NatsModule } from "./connect-nats.ts";
+import { type EventFormat, toEventMessage } from "./event-message.ts";
+import { subjectOf } from "./subject.ts";
+
+export type PublisherOptions = {
+  readonly access: NatsAccess;
+  readonly stream: string;
+  /** Default "llmgateway". */
+  readonly subjectPrefix?: string | undefined;
+  readonly format: EventFormat;
+  readonly instance: string;
+  readonly log: LedgerLog;
+};
+
+export type PublisherState =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "publishing" }
+  /** The server or the stream is unfit: looked at again every few seconds. */
+  | { readonly kind: "refused"; readonly because: string };
+
+export type PublisherFigures = {
+  /** Acknowledged, duplicates included. */
+  readonly published: number;
+  /** Acknowledged as already there. */
+  readonly duplicates: number;
+  /** Events that had to be sent again. */
+  readonly retries: number;
+};
+
+/** One message or one batch under way. */
+type Flight = { readonly events: readonly OutboxEvent[]; readonly batch: boolean; readonly sentAtMs: number };
+
+type Step = "sent" | "nothing-to-send";
+
+type Link = {
+  readonly connection: NatsConnection;
+  readonly nats: NatsModule;
+  readonly inbox: string;
+  readonly subscription: Subscription;
+};
+
+/** Single messages under way; more buys only latency. */
+const singlesInFlightMax = 128;
+const batchesInFlightMax = 2;
+const batchEventsMax = 128;
+/** A backlog of this many goes in batches. */
+const batchFrom = 16;
+const ackTimeoutMs = 10_000;
+const sweepMs = 500;
+const backoffMsMin = 100;
+const backoffMsMax = 15_000;
+const recheckMs = 2_000;
+const logEveryMs = 60_000;
+const defaultPrefix = "llmgateway";
+
+export class Publisher {
+  readonly #options: PublisherOptions;
+  readonly #outbox: Outbox;
+  readonly #prefix: string;
+  #state: PublisherState = { kind: "connecting" };
+  #link: Link | undefined;
+  #atomic = false;
+  readonly #flights = new Map<string, Flight>();
+  #singlesInFlight = 0;
+  #batchesInFlight = 0;
+  /** Events of a batch that failed: they go one by one. */
+  #singles: OutboxEvent[] = [];
+  #token = 0;
+  #scheduled = false;
+  #pumping = false;
+  #pausedUntilMs = 0;
+  #backoffMs = backoffMsMin;
+  #loggedAtMs = Number.NEGATIVE_INFINITY;
+  #closed = false;
+  readonly #sweep: NodeJS.Timeout;
+  #wake: () => void = () => undefined;
+  #emptied: (() => void) | undefined;
+  readonly #running: Promise<void>;
+  #figures = { published: 0, duplicates: 0, retries: 0 };
+
+  /** Begins at once; never throws and never rejects. */
+  constructor(outbox: Outbox, options: PublisherOptions) {
+    this.#outbox = outbox;
+    this.#options = options;
+    this.#prefix = options.subjectPrefix ?? defaultPrefix;
+    outbox.onArrival(() => this.#schedule());
+    this.#sweep = setInterval(() => this.#sweepFlights(), sweepMs);
+    this.#sweep.unref();
+    this.#running = this.#run();
+  }
+
+  get state(): PublisherState {
+    return this.#state;
+  }
+
+  get figures(): PublisherFigures {
+    return this.#figures;
+  }
+
+  /** Waits until the outbox is empty, at most `drainMs`, and ends the connection. */
+  async close(drainMs: number): Promise<void> {
+    if (this.#outbox.depth > 0 && this.#state.kind === "publishing") {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, drainMs);
+        this.#emptied = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        this.#schedule();
+      });
+    }
+    this.#closed = true;
+    clearInterval(this.#sweep);
+    this.#wake();
+    await this.#running;
+  }
+
+  /** One round is one life of a connection object, which itself reconnects. */
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        const { connection, nats } = await connectNats(this.#options.access, `llmgateway ${this.#options.instance}`);
+        await this.#live(connection, nats);
+      } catch (error) {
+        this.#state = { kind: "connecting" };
+        this.#warn("NATS cannot be reached: usage events stay in the journal", { error: messageOf(error) });
+        await this.#pause(this.#nextBackoff());
+      }
+    }
+  }
+
+  async #live(connection: NatsConnection, nats: NatsModule): Promise<void> {
+    const inbox = nats.createInbox(this.#options.access.inboxPrefix);
+    const subscription = connection.subscribe(`${inbox}.*`, {
+      callback: (error, message) => this.#onAck(error, message),
+    });
+    const link: Link = { connection, nats, inbox, subscription };
+    const watching = this.#watch(link);
+    try {
+      await this.#admit(link);
+      while (!this.#closed && !connection.isClosed()) {
+        await this.#pause(recheckMs);
+        if (this.#state.kind !== "publishing" && !connection.isClosed()) await this.#admit(link);
+      }
+    } finally {
+      this.#link = undefined;
+      this.#state = { kind: "connecting" };
+      this.#dropFlights();
+      // A connection that is just reconnecting cannot be flushed: what was not acknowledged is published again anyway.
+      await connection.close().catch(() => undefined);
+      await watching;
+    }
+  }
+
+  /** Looks at the server and the stream, and starts to publish when they are fit. */
+  async #admit(link: Link): Promise<void> {
+    try {
+      const check = await checkStream(link.connection, this.#options.stream, this.#prefix);
+      if (check.kind === "unfit") {
+        this.#state = { kind: "refused", because: check.because };
+        this.#warn("usage events stay in the journal", { because: check.because });
+        return;
+      }
+      this.#atomic = check.kind === "fit" && check.atomic;
+    } catch (error) {
+      this.#warn("NATS does not answer: usage events stay in the journal", { error: messageOf(error) });
+      return; // Looked at again by `#live`.
+    }
+    this.#link = link;
+    this.#state = { kind: "publishing" };
+    this.#pausedUntilMs = 0;
+    this.#schedule();
+  }
+
+  async #watch(link: Link): Promise<void> {
+    for await (const status of link.connection.status()) {
+      if (status.type === "disconnect") {
+        this.#link = undefined;
+        this.#state = { kind: "connecting" };
+        this.#dropFlights();
+      } else if (status.type === "reconnect") {
+        // The server may be another one now: look again.
+        await this.#admit(link);
+      } else if (status.type === "close") {
+        this.#wake();
+      }
+    }
+    this.#wake();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#pumping || this.#link === undefined) return;
+    this.#scheduled = true;
+    // One turn of the loop gathers what became durable together.
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#pump().catch((error: unknown) => {
+        this.#warn("usage events cannot be read for publishing", { error: messageOf(error) });
+        this.#backOff();
+      });
+    });
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#link !== undefined && performance.now() >= this.#pausedUntilMs) {
+        const step = this.#step(this.#link);
+        if ((step instanceof Promise ? await step : step) === "nothing-to-send") return;
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  /** Sends one batch, or as many single messages as there is room for. */
+  #step(link: Link): Step | Promise<Step> {
+    const room = singlesInFlightMax - this.#singlesInFlight;
+    if (this.#singles.length > 0) {
+      if (room === 0) return "nothing-to-send";
+      for (const event of this.#singles.splice(0, room)) this.#sendSingle(link, event);
+      return "sent";
+    }
+    const { waiting } = this.#outbox;
+    const batch = this.#atomic && waiting >= batchFrom;
+    const full = batch ? this.#batchesInFlight >= batchesInFlightMax : room === 0;
+    if (waiting === 0 || full) return "nothing-to-send";
+    const taken = this.#outbox.take(batch ? batchEventsMax : room);
+    if (taken instanceof Promise) return taken.then((events) => this.#send(events, batch));
+    return this.#send(taken, batch);
+  }
+
+  #send(events: readonly OutboxEvent[], batch: boolean): Step {
+    const link = this.#link;
+    if (link === undefined)
+      this.#outbox.giveBack(events); // The connection went while the events were read.
+    else if (batch && events.length > 1) this.#sendBatch(link, events);
+    else for (const event of events) this.#sendSingle(link, event);
+    return "sent";
+  }
+
+  #sendSingle(link: Link, event: OutboxEvent): void {
+    const reply = this.#takeOff({ events: [event], batch: false, sentAtMs: performance.now() }, link);
+    this.#publish(link, event, [], reply);
+  }
+
+  #sendBatch(link: Link, events: readonly OutboxEvent[]): void {
+    const reply = this.#takeOff({ events, batch: true, sentAtMs: performance.now() }, link);
+    const id = link.nats.nuid.next();
+    let sequence = 0;
+    for (const event of events) {
+      sequence += 1;
+      const batchHeaders: [string, string][] = [
+        ["Nats-Batch-Id", id],
+        ["Nats-Batch-Sequence", String(sequence)],
+      ];
+      if (sequence === events.length) {
+        batchHeaders.push(["Nats-Batch-Commit", "1"]);
+        this.#publish(link, event, batchHeaders, reply);
+      } else this.#publish(link, event, batchHeaders, undefined);
+    }
+  }
+
+  #takeOff(flight: Flight, link: Link): string {
+    this.#token += 1;
+    const reply = `${link.inbox}.${this.#token}`;
+    this.#flights.set(reply, flight);
+    if (flight.batch) this.#batchesInFlight += 1;
+    else this.#singlesInFlight += 1;
+    return reply;
+  }
+
+  #publish(
+    link: Link,
+    item: OutboxEvent,
+    extra: readonly (readonly [string, string])[],
+    reply: string | undefined,
+  ): void {
+    const message = toEventMessage(item.event, item.payload, this.#options.format);
+    const headers = new link.nats.MsgHdrsImpl();
+    // `headers.set` searches and checks all keys each time; ours are known and clean.
+    for (const [name, value] of message.headers) headers.headers.set(name, [value]);
+    for (const [name, value] of extra) headers.headers.set(name, [value]);
+    const options = reply === undefined ? { headers } : { headers, reply };
+    link.connection.publish(subjectOf(this.#prefix, item.event), message.payload, options);
+  }
+
+  #land(reply: string): Flight | undefined {
+    const flight = this.#flights.get(reply);
+    if (flight === undefined) return undefined;
+    this.#flights.delete(reply);
+    if (flight.batch) this.#batchesInFlight -= 1;
+    else this.#singlesInFlight -= 1;
+    return flight;
+  }
+
+  #onAck(error: Error | null, message: Msg): void {
+    if (error !== null) {
+      this.#warn("NATS refuses the replies to usage events", { error: error.message });
+      return;
+    }
+    const flight = this.#land(message.subject);
+    if (flight === undefined) return; // Came after its time: the event was or will be sent again, under the same id.
+    const ack = readAck(message);
+    if (ack.kind === "refused" || (flight.batch && ack.count !== flight.events.length)) {
+      this.#refusedFlight(flight, ack.kind === "refused" ? ack.because : "the batch is incomplete");
+      return;
+    }
+    for (const event of flight.events) this.#outbox.delivered(event);
+    this.#figures.published += flight.events.length;
+    if (ack.duplicate) this.#figures.duplicates += 1;
+    this.#backoffMs = backoffMsMin;
+    if (this.#outbox.depth === 0) this.#emptied?.();
+    else this.#schedule();
+  }
+
+  #refusedFlight(flight: Flight, because: string): void {
+    this.#figures.retries += flight.events.length;
+    if (flight.batch) {
+      // One event that is a duplicate fails the whole batch: find out which, one by one.
+      this.#singles.push(...flight.events);
+      this.#schedule();
+      return;
+    }
+    this.#warn("NATS refuses a usage event: it stays in the journal and is sent again", { because });
+    for (const event of flight.events) this.#outbox.postpone(event);
+    this.#backOff();
+  }
+
+  #sweepFlights(): void {
+    const before = performance.now() - ackTimeoutMs;
+    const late: OutboxEvent[] = [];
+    for (const [reply, flight] of this.#flights) {
+      if (flight.sentAtMs > before) break; // In the order of sending.
+      this.#land(reply);
+      if (flight.batch) this.#singles.push(...flight.events);
+      else late.push(...flight.events);
+      this.#figures.retries += flight.events.length;
+    }
+    if (late.length > 0) {
+      this.#outbox.giveBack(late);
+      this.#warn("NATS does not acknowledge usage events", { events: late.length });
+      this.#backOff();
+    }
+    this.#schedule();
+  }
+
+  /** What was under way goes back, to be sent again under the same ids. */
+  #dropFlights(): void {
+    const events = [...this.#flights.values()].flatMap((flight) => flight.events);
+    this.#figures.retries += events.length;
+    this.#flights.clear();
+    this.#singlesInFlight = 0;
+    this.#batchesInFlight = 0;
+    const back = [...events, ...this.#singles];
+    this.#singles = [];
+    if (back.length > 0) this.#outbox.giveBack(back);
+  }
+
+  #backOff(): void {
+    this.#pausedUntilMs = performance.now() + this.#nextBackoff();
+  }
+
+  #nextBackoff(): number {
+    const now = this.#backoffMs;
+    this.#backoffMs = Math.min(backoffMsMax, now * 2);
+    return now / 2 + (Math.random() * now) / 2;
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      timer.unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** At most one line a minute. */
+  #warn(message: string, facts: Readonly<Record<string, unknown>>): void {
+    const now = performance.now();
+    if (now - this.#loggedAtMs < logEveryMs) return;
+    this.#loggedAtMs = now;
+    this.#options.log.warn(message, { ...facts, waiting: this.#outbox.depth });
+  }
+}
+
+type Ack =
+  | { readonly kind: "stored"; readonly duplicate: boolean; readonly count: number }
+  | { readonly kind: "refused"; readonly because: string };
+
+/** Reads a PubAck: `{"stream":"USAGE","seq":1,"duplicate":true}`, `{"error":{"code":503,"description":"…"}}`, or a bare 503. */
+function readAck(message: Msg): Ack {
+  if (message.headers !== undefined && message.headers.code >= 400) {
+    return { kind: "refused", because: "no stream takes the subject" };
+  }
+  const answer: unknown = parse(message);
+  if (typeof answer !== "object" || answer === null)
+    return { kind: "refused", because: "an unreadable acknowledgement" };
+  if ("error" in answer && typeof answer.error === "object" && answer.error !== null) {
+    const { error } = answer;
+    return {
+      kind: "refused",
+      because: "description" in error ? String(error.description) : "an error without a description",
+    };
+  }
+  const duplicate = "duplicate" in answer && answer.duplicate === true;
+  return { kind: "stored", duplicate, count: "count" in answer ? Number(answer.count) : 1 };
+}
+
+function parse(message: Msg): unknown {
+  try {
+    return message.json();
+  } catch {
+    return undefined; // Said by the caller.
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,35 @@
+// Where an event is published: `<prefix>.usage.v1.<project_id>.<operation>.<outcome>`, as the contract says.
+import { Operation, Outcome, type UsageEvent } from "../../contract.ts";
+
+const operationWords = wordsOf(Operation);
+const outcomeWords = wordsOf(Outcome);
+const unknown = "unspecified";
+const projectTokens = new Map<string, string>();
+/** Project ids whose token is remembered; past it the memory starts anew. */
+const projectTokensMax = 10_000;
+
+export function subjectOf(prefix: string, event: UsageEvent): string {
+  const project = projectToken(event.principal?.projectId ?? "");
+  const operation = operationWords.get(event.operation) ?? unknown;
+  return `${prefix}.usage.v1.${project}.${operation}.${outcomeWords.get(event.outcome) ?? unknown}`;
+}
+
+/** Subjects of all events under a prefix: what the stream takes. */
+export function allSubjects(prefix: string): string {
+  return `${prefix}.usage.v1.>`;
+}
+
+/** A subject has no empty token, so an event without a project stands under "_". */
+function projectToken(projectId: string): string {
+  const known = projectTokens.get(projectId);
+  if (known !== undefined) return known;
+  const token = projectId === "" ? "_" : projectId.replace(/[^A-Za-z0-9_-]/g, "_");
+  if (projectTokens.size >= projectTokensMax) projectTokens.clear();
+  projectTokens.set(projectId, token);
+  return token;
+}
+
+/** Lower-case names of an enum by number; the generator has taken the prefix off. */
+function wordsOf(values: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
+  return new Map(Object.entries(values).map(([name, number]) => [number, name.toLowerCase()]));
+}
