@@ -1,0 +1,116 @@
+import type { ModelConfig, TargetConfig } from "../config/config.ts";
+import type { Target } from "../domain/target.ts";
+import { AffinityMemory } from "./affinity-memory.ts";
+import { CallItinerary } from "./call-itinerary.ts";
+import type { PriceSource } from "./expected-cost.ts";
+import { type Explanation, explainPlan } from "./explain.ts";
+import type { PlannedTarget, RouteQuery, Router, SkippedTarget } from "./itinerary.ts";
+import { expectedCostAt, memoryKeyOf, type Plan, type PlanningParts, planCall } from "./plan-call.ts";
+import { buildRoutes, type RoutedTarget, type Routes } from "./route.ts";
+import { type RoutingLimits, routingLimits } from "./routing-limits.ts";
+import { noRules, type RuleBook } from "./rules.ts";
+import type { HealthSnapshot } from "./target-health.ts";
+import { whySkipped } from "./why-skipped.ts";
+
+export type RouterOptions = {
+  readonly models: readonly ModelConfig[];
+  /** Makes the target of a config entry, with the facts of the catalogue under those of the config. */
+  readonly targetOf: (target: TargetConfig) => Target;
+  readonly prices: PriceSource;
+  /** From 0 (inclusive) to 1 (exclusive). */
+  readonly random: () => number;
+  /** From `compileRules`. Default: none. */
+  readonly rules?: RuleBook | undefined;
+  /** Keys that a provider's credential store can rotate through. Default: one. */
+  readonly credentialsOf?: ((providerId: string) => number) | undefined;
+  readonly limits?: Partial<RoutingLimits> | undefined;
+};
+
+/** State of one target in one model, for metrics and RouteService. */
+export type TargetState = PlannedTarget & { readonly health: HealthSnapshot };
+
+/** The port of the pipeline, and what the operator sees. */
+export interface RoutingDesk extends Router {
+  /** What `begin` would plan, without consequences. Throws what `begin` throws. */
+  explain(query: RouteQuery): Explanation;
+  /** Every target of every model, in the order of the config. */
+  targetStates(nowMs: number): readonly TargetState[];
+  /** Evaluations of each rule that ended in an error (and so did not match), by rule id. */
+  readonly ruleErrors: ReadonlyMap<string, number>;
+}
+
+/** Throws an `Error` when a rule or a fallback names a model that does not exist. */
+export function createRouter(options: RouterOptions): RoutingDesk {
+  const limits: RoutingLimits = { ...routingLimits, ...options.limits };
+  const routes = buildRoutes(options.models, options.targetOf, options.credentialsOf ?? (() => 1), limits);
+  const rules = options.rules ?? noRules;
+  for (const model of rules.models) {
+    if (!routes.byModel.has(model)) throw new Error(`a rule names the model ${model}, which does not exist`);
+  }
+  const affinity = new AffinityMemory(limits.affinityEntriesMax, limits.affinityMs);
+  const parts: PlanningParts = { routes, rules, prices: options.prices, affinity, random: options.random, limits };
+
+  return {
+    modelIds: routes.modelIds,
+    ruleErrors: rules.errors,
+    targets: (modelId) => routes.byModel.get(modelId)?.targets.map(({ planned }) => planned.target),
+    begin: (query) => beginCall(planCall(query, parts), query, parts),
+    explain: (query) =>
+      explainPlan(planCall(query, parts), query, (target) => expectedCostAt(target, query, parts), limits),
+    targetStates: (nowMs) => targetStates(routes, nowMs),
+  };
+}
+
+function beginCall(plan: Plan, query: RouteQuery, parts: PlanningParts): CallItinerary {
+  const { nowMs } = query;
+  const skipped = findSkipped(plan.targets, query);
+  const targets = skipped.length === 0 ? plan.targets : readyFirst(plan.targets, skipped);
+  const unchanged = skipped.length === 0 && plan.untouched !== undefined;
+  const candidates = unchanged ? plan.untouched.planned : targets.map(({ planned }) => planned);
+  const memoryKey = memoryKeyOf(query);
+  return new CallItinerary({
+    ruleId: plan.ruleId,
+    modelId: candidates[0]?.modelId ?? plan.route.modelId,
+    targets,
+    candidates,
+    skipped,
+    attemptsMax: plan.attemptsMax,
+    hedgeDelayMs: plan.route.hedgeDelayMs,
+    inputTokens: query.inputTokens,
+    deadlineMs: query.deadlineMs,
+    limits: parts.limits,
+    random: parts.random,
+    onServed:
+      memoryKey === ""
+        ? undefined
+        : ({ deployment }, servedAtMs) =>
+            parts.affinity.served(memoryKey, deployment, query.inputTokens, Math.max(servedAtMs, nowMs)),
+  });
+}
+
+const none: readonly SkippedTarget[] = [];
+
+/** Targets that nobody would call now, with the reason. */
+function findSkipped(targets: readonly RoutedTarget[], query: RouteQuery): readonly SkippedTarget[] {
+  let skipped: SkippedTarget[] | undefined;
+  for (const target of targets) {
+    const because = whySkipped(target, query);
+    if (because === undefined) continue;
+    skipped ??= [];
+    skipped.push({ target: target.planned.target, modelId: target.planned.modelId, because });
+  }
+  return skipped ?? none;
+}
+
+/** The skipped ones stay candidates, behind the others: their time may come while the call waits. */
+function readyFirst(targets: readonly RoutedTarget[], skipped: readonly SkippedTarget[]): readonly RoutedTarget[] {
+  const isSkipped = (target: RoutedTarget): boolean =>
+    skipped.some((one) => one.target === target.planned.target && one.modelId === target.planned.modelId);
+  return [...targets.filter((target) => !isSkipped(target)), ...targets.filter(isSkipped)];
+}
+
+function targetStates(routes: Routes, nowMs: number): readonly TargetState[] {
+  return [...routes.byModel.values()].flatMap((route) =>
+    route.targets.map(({ planned, health }) => ({ ...planned, health: health.snapshot(nowMs) })),
+  );
+}
