@@ -54,6 +54,7 @@ const batchesInFlightMax = 2;
 const batchEventsMax = 128;
 /** A backlog of this many goes in batches. */
 const batchFrom = 16;
+const gatherMs = 10;
 const ackTimeoutMs = 10_000;
 const sweepMs = 500;
 const backoffMsMin = 100;
@@ -76,6 +77,8 @@ export class Publisher {
   #singles: OutboxEvent[] = [];
   #token = 0;
   #scheduled = false;
+  #gathering: NodeJS.Timeout | undefined;
+  #closing = false;
   #pumping = false;
   #pausedUntilMs = 0;
   #backoffMs = backoffMsMin;
@@ -108,6 +111,7 @@ export class Publisher {
 
   /** Waits until the outbox is empty, at most `drainMs`, and ends the connection. */
   async close(drainMs: number): Promise<void> {
+    this.#closing = true;
     if (this.#outbox.depth > 0 && this.#state.kind === "publishing") {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, drainMs);
@@ -120,6 +124,7 @@ export class Publisher {
     }
     this.#closed = true;
     clearInterval(this.#sweep);
+    clearTimeout(this.#gathering);
     this.#wake();
     await this.#running;
   }
@@ -197,16 +202,31 @@ export class Publisher {
     this.#wake();
   }
 
+  /**
+   * A few events wait a little for more: one at a time, a message costs Node some 50 µs in socket reads and writes, in a
+   * batch a third of that. Nobody waits for the acknowledgement, so the delay costs nothing.
+   */
   #schedule(): void {
-    if (this.#scheduled || this.#pumping || this.#link === undefined) return;
-    this.#scheduled = true;
-    // One turn of the loop gathers what became durable together.
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#pump().catch((error: unknown) => {
-        this.#warn("usage events cannot be read for publishing", { error: messageOf(error) });
-        this.#backOff();
+    if (this.#pumping || this.#link === undefined) return;
+    if (this.#outbox.waiting >= batchFrom || this.#closing) {
+      if (this.#scheduled) return;
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#pumpSafely();
       });
+    } else {
+      this.#gathering ??= setTimeout(() => {
+        this.#gathering = undefined;
+        this.#pumpSafely();
+      }, gatherMs);
+    }
+  }
+
+  #pumpSafely(): void {
+    this.#pump().catch((error: unknown) => {
+      this.#warn("usage events cannot be read for publishing", { error: messageOf(error) });
+      this.#backOff();
     });
   }
 
