@@ -1,0 +1,20 @@
+import type { WireFault } from "../wire.ts";
+
+type ErrorWords = { readonly type: string; readonly code: string | null };
+
+const wordsByStatus: Readonly<Record<number, ErrorWords>> = {
+  400: { type: "invalid_request_error", code: null },
+  401: { type: "invalid_request_error", code: "invalid_api_key" },
+  403: { type: "invalid_request_error", code: "unsupported_country_region_territory" },
+  404: { type: "invalid_request_error", code: "model_not_found" },
+  429: { type: "tokens", code: "rate_limit_exceeded" },
+};
+
+const serverError: ErrorWords = { type: "server_error", code: null };
+
+/** OpenAI's error envelope (API reference, "Error codes"). */
+export function toOpenAiError({ status, message }: WireFault): { headers: Record<string, string>; body: string } {
+  const { type, code } =
+    wordsByStatus[status] ?? (status < 500 ? { type: "invalid_request_error", code: null } : serverError);
+  return { headers: {}, body: JSON.stringify({ error: { message, type, param: null, code } }) };
+}

@@ -1,0 +1,26 @@
+import { anthropicWire } from "./anthropic/anthropic-wire.ts";
+import { openAiWire } from "./openai/openai-wire.ts";
+import type { Route, SimulatedWire } from "./wire.ts";
+
+/** One line for each simulated API. Without a prefix the first one that knows the path answers. */
+const wires: readonly SimulatedWire[] = [openAiWire, anthropicWire];
+
+export const wireNames: readonly string[] = wires.map(({ name }) => name);
+
+export type Routed = { readonly wire: SimulatedWire; readonly route: Route };
+
+/** The API that a request means, by the prefix of its path ("/anthropic/v1/messages") or else by the path itself. */
+export function routeToWire(method: string, path: string): Routed | undefined {
+  const prefixed = wires.find(({ name }) => path.startsWith(`/${name}/`));
+  if (prefixed !== undefined) return routed(prefixed, method, path.slice(prefixed.name.length + 1));
+  for (const wire of wires) {
+    const found = routed(wire, method, path);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function routed(wire: SimulatedWire, method: string, path: string): Routed | undefined {
+  const route = wire.route(method, path);
+  return route === undefined ? undefined : { wire, route };
+}

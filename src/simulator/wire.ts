@@ -1,0 +1,50 @@
+// The seam that every simulated API implements: one folder and one line in `registry.ts`. It reads requests into a
+// `Question` and writes a `Script` in its own format; when, whether and how much of it is sent is the server's matter.
+import type { JsonRecord } from "../wire/json.ts";
+import type { Question } from "./question.ts";
+import type { Script } from "./script.ts";
+
+export interface SimulatedWire {
+  /** Also the path prefix under which the API can be asked for by name, e.g. "openai" for "/openai/v1/…". */
+  readonly name: string;
+  /** What the request is, by method and path (without prefix and query); `undefined`: not of this API. */
+  route(method: string, path: string): Route | undefined;
+  /** Throws `WireProblem` when the API would refuse the request as malformed. */
+  read(body: JsonRecord, route: Route): Asked;
+  /** Answer to a count; throws `WireProblem` likewise. */
+  count(body: JsonRecord, route: Route): string;
+  /** Body of an error answer and its own headers. */
+  fault(fault: WireFault): { readonly headers: Readonly<Record<string, string>>; readonly body: string };
+  listModels(models: readonly string[]): string;
+}
+
+export type Route = {
+  readonly kind: "chat" | "count" | "models";
+  /** Where the path and not the body says it. */
+  readonly model?: string | undefined;
+  readonly stream?: boolean | undefined;
+};
+
+/** One request, understood; the functions write its answer as this request wants it. */
+export type Asked = {
+  readonly question: Question;
+  readonly stream: boolean;
+  readonly contentType: { readonly unary: string; readonly stream: string };
+  toUnary(script: Script): string;
+  toFrames(script: Script): readonly Frame[];
+  /** An error in the middle of a stream. */
+  toErrorFrame(): Frame;
+};
+
+export type Frame = {
+  readonly bytes: string | Uint8Array;
+  /** Whether it carries a piece of the answer: these are paced and counted. */
+  readonly piece: boolean;
+};
+
+export type WireFault = { readonly status: number; readonly message: string; readonly model?: string | undefined };
+
+/** The request is not what the API takes. */
+export class WireProblem extends Error {
+  override readonly name = "WireProblem";
+}
