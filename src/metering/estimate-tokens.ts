@@ -3,13 +3,30 @@
 import type { CompleteRequest } from "../contract.ts";
 import { weighRequest } from "./weigh-request.ts";
 
+/** Enough to know the mixture of scripts, and half a microsecond for a text of any length. */
+const unitsSampledMax = 512;
+
+/** From here on (Devanagari, Thai, kana, CJK, Hangul) a letter is most of a token; below, four letters are one. */
+const denseScriptFrom = 0x900;
+
+const tokensPerUnit = { alphabetic: 0.25, dense: 0.8 } as const;
+
 /**
- * Estimates the tokens of a text from its length in UTF-16 units and in UTF-8 bytes: four Latin letters a token, and a
- * third of a token more for each byte that a script adds. Two native calls, whatever the length; against o200k_base
- * within 35 % for prose in Latin, Cyrillic and CJK scripts and for code (`estimate-tokens.test.ts`).
+ * Estimates the tokens of a text from its length and from the scripts in a sample of it. Against o200k_base within 35 %
+ * for prose in Latin, Cyrillic, Chinese and Japanese script and for code (`estimate-tokens.test.ts`); too high for Indic
+ * scripts.
  */
 export function estimateTextTokens(text: string): number {
-  return Math.ceil(text.length / 4 + (Buffer.byteLength(text) - text.length) / 3);
+  if (text === "") return 0;
+  const step = Math.max(1, Math.floor(text.length / unitsSampledMax));
+  let sampled = 0;
+  let dense = 0;
+  for (let index = 0; index < text.length; index += step) {
+    sampled++;
+    if (text.charCodeAt(index) >= denseScriptFrom) dense++;
+  }
+  const share = dense / sampled;
+  return Math.ceil(text.length * (share * tokensPerUnit.dense + (1 - share) * tokensPerUnit.alphabetic));
 }
 
 /** Estimates the input tokens of a request: messages, tools, media and the schema of the answer. */
