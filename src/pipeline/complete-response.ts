@@ -54,6 +54,13 @@ export function toCompleteResponse(account: CallAccount, answer: Answer): Comple
   return response;
 }
 
+/** As `completed` carries it: the parts were streamed. */
+export function withoutParts(response: CompleteResponse): CompleteResponse {
+  const { message } = response;
+  if (message === undefined || message.parts.length === 0) return response;
+  return { ...response, message: { ...message, parts: [] } };
+}
+
 export function wants(request: CompleteRequest, option: IncludeOption): boolean {
   return request.include.length > 0 && request.include.includes(option);
 }

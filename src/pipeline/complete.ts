@@ -10,10 +10,12 @@ import type { UnarySink } from "./ports.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { runUnaryAttempt, type Seen } from "./unary-attempt.ts";
 
+/** Ends in exactly one of `sink.succeed`, `sink.fail` and, when the caller has gone, `onCancelled`. */
 export async function complete(
   call: LiveCall,
   request: CompleteRequest,
   sink: UnarySink<CompleteResponse>,
+  onCancelled: () => void = () => {},
 ): Promise<void> {
   let response: CompleteResponse;
   try {
@@ -22,7 +24,8 @@ export async function complete(
     await call.end(Outcome.SUCCEEDED, undefined);
   } catch (error) {
     const failure = await call.endFailed(error);
-    if (call.scope.cause !== "caller") sink.fail(failure);
+    if (call.scope.cause === "caller") onCancelled();
+    else sink.fail(failure);
     return;
   }
   sink.succeed(response);

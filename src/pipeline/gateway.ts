@@ -1,31 +1,23 @@
 // The door between `server/` and the life of a call: authenticates, names the call, keeps the list of what is running.
-import {
-  type CompleteRequest,
-  type CompleteResponse,
-  type CountTokensRequest,
-  type CountTokensResponse,
-  ErrorReason,
-  type StreamCompleteRequest,
-} from "../contract.ts";
-import { CallFailure } from "../domain/call-failure.ts";
 import type { Caller } from "../domain/principal.ts";
 import { CallAccount } from "./call-account.ts";
 import { CallScope } from "./call-scope.ts";
-import { complete } from "./complete.ts";
-import { countTokens } from "./count-tokens.ts";
+import { GatewayCall } from "./gateway-call.ts";
 import { LiveCall } from "./live-call.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
-import type { CallHandle, CallStart, Gateway, OpenCall, StreamSink, UnarySink } from "./ports.ts";
-import { StreamLife } from "./stream-complete.ts";
+import type { CallStart, Gateway, OpenCall } from "./ports.ts";
+import { defaultReplayLimits, type ReplayLimits, ReplayStore } from "./replay/replay-store.ts";
 
 export class CompletionGateway implements Gateway {
   readonly #parts: PipelineParts;
   readonly #running = new Set<LiveCall>();
+  readonly #replays: ReplayStore;
   #draining = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(parts: PipelineParts) {
+  constructor(parts: PipelineParts, replayLimits: ReplayLimits = defaultReplayLimits) {
     this.#parts = parts;
+    this.#replays = new ReplayStore(replayLimits, parts.clock);
   }
 
   /** Calls under way. */
@@ -64,7 +56,7 @@ export class CompletionGateway implements Gateway {
         correlationId: correlationIdOf(start.header("x-request-id")) ?? id,
         method: start.method,
         caller,
-        trace: traceOf(start.header("traceparent")),
+        trace: traceOf(start.header("traceparent"), start.header("tracestate")),
         startedMs,
       },
       clock,
@@ -74,7 +66,7 @@ export class CompletionGateway implements Gateway {
     const scope = new CallScope(start.timeoutMs);
     const call: LiveCall = new LiveCall(this.#parts, account, scope, deadlineMs, () => this.#over(call));
     this.#running.add(call);
-    return new GatewayCall(call, () => this.#draining);
+    return new GatewayCall(call, this.#replays, () => this.#draining);
   }
 
   #over(call: LiveCall): void {
@@ -82,70 +74,6 @@ export class CompletionGateway implements Gateway {
     if (this.#running.size === 0) this.#onIdle?.();
   }
 }
-
-class GatewayCall implements OpenCall {
-  readonly #call: LiveCall;
-  readonly #isDraining: () => boolean;
-
-  constructor(call: LiveCall, isDraining: () => boolean) {
-    this.#call = call;
-    this.#isDraining = isDraining;
-  }
-
-  get responseId(): string {
-    return this.#call.account.identity.id;
-  }
-
-  get correlationId(): string {
-    return this.#call.account.identity.correlationId;
-  }
-
-  complete(request: CompleteRequest, sink: UnarySink<CompleteResponse>): CallHandle {
-    if (this.#refuse(request, sink)) return idleHandle;
-    this.#run(complete(this.#call, request, sink), sink);
-    return this.#handle(() => {});
-  }
-
-  countTokens(request: CountTokensRequest, sink: UnarySink<CountTokensResponse>): CallHandle {
-    if (this.#refuse(request.request, sink)) return idleHandle;
-    this.#run(countTokens(this.#call, request, sink), sink);
-    return this.#handle(() => {});
-  }
-
-  streamComplete(request: StreamCompleteRequest, sink: StreamSink): CallHandle {
-    const start = request.start.case === "request" ? request.start.value : undefined;
-    if (this.#refuse(start, sink)) return idleHandle;
-    const life = new StreamLife(this.#call, request.options, sink);
-    this.#run(life.run(request), sink);
-    return this.#handle(() => life.resume());
-  }
-
-  reject(failure: CallFailure): void {
-    void this.#call.endFailed(failure); // Never rejects: a fault of the journal is its answer.
-  }
-
-  /** While the gateway drains, a call that came over an old connection is refused, and has its event. */
-  #refuse(request: CompleteRequest | undefined, sink: { fail(failure: CallFailure): void }): boolean {
-    if (!this.#isDraining()) return false;
-    if (request !== undefined) this.#call.account.request = request;
-    const failure = new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is shutting down", {
-      retryAfterMs: 1_000,
-    });
-    void this.#call.endFailed(failure).then((told) => sink.fail(told)); // Never rejects, as above.
-    return true;
-  }
-
-  /** The lives handle what they foresee; anything else is a bug, which must end the call and not the process. */
-  #run(life: Promise<void>, sink: { fail(failure: CallFailure): void }): void {
-    life.catch((error: unknown) => sink.fail(this.#call.toCallFailure(error)));
-  }
-
-  #handle(resume: () => void): CallHandle {
-    return { cancel: () => this.#call.scope.stop("caller"), resume };
-  }
-}
-
-const idleHandle: CallHandle = { cancel: () => {}, resume: () => {} };
 
 /** Correlation only: a bounded, printable value, or none. */
 function correlationIdOf(value: string | undefined): string | undefined {

@@ -197,7 +197,15 @@ export class LiveCall {
       caller: account.identity.caller,
       correlationId: account.identity.correlationId,
       overheadMs: account.overheadMs,
+      parentSpanId: account.identity.trace.parentSpanId,
+      sampled: account.identity.trace.sampled,
     });
+  }
+
+  /** The call turned out to be a replay of another: it has no life and no event of its own. */
+  dissolve(): void {
+    this.scope.close();
+    this.#onOver();
   }
 
   /** Ends a call that failed; the failure to report, which is another one when the end could not be recorded. */

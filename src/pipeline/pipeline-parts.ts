@@ -19,8 +19,8 @@ export type PipelineParts = {
   readonly clock: Clock;
   /** Ids that sort by time. */
   readonly newId: (nowMs: number) => string;
-  /** The caller's trace, or a new one; `traceparent` as it came. */
-  readonly traceOf: (traceparent: string | undefined) => TraceIds;
+  /** Continues the caller's trace, or begins one; headers as they came. */
+  readonly traceOf: (traceparent: string | undefined, tracestate: string | undefined) => TraceIds;
   readonly limits: PipelineLimits;
 };
 
@@ -30,7 +30,14 @@ export type ConfiguredProvider = {
 };
 
 /** Hex, lower case: 32 and 16 digits. */
-export type TraceIds = { readonly traceId: string; readonly spanId: string };
+export type TraceIds = {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Span of the caller; `undefined`: the trace begins here. */
+  readonly parentSpanId?: string | undefined;
+  /** The caller's decision; `undefined`: none. */
+  readonly sampled?: boolean | undefined;
+};
 
 export type PipelineLimits = {
   /** Most bytes of a unary answer. Past it the answer is a bad response. */

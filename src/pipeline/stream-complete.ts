@@ -5,6 +5,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   AttemptOutcome,
   type CompleteRequest,
+  type CompleteResponse,
   ErrorReason,
   Outcome,
   type Part,
@@ -22,7 +23,7 @@ import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
 import { msOfDuration, readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
-import { toCompleteResponse } from "./complete-response.ts";
+import { toCompleteResponse, withoutParts } from "./complete-response.ts";
 import { estimateUsage } from "./estimated-usage.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { StreamSink } from "./ports.ts";
@@ -46,12 +47,20 @@ export class StreamLife {
   #progressMs = 0;
   #open: OpenAttempt | undefined;
   readonly #sink: StreamSink;
+  readonly #onWhole: ((response: CompleteResponse) => void) | undefined;
 
-  constructor(call: LiveCall, options: StreamOptions | undefined, sink: StreamSink) {
+  /** `onWhole` hears the whole answer, parts included, once it is recorded; without it the parts are not kept. */
+  constructor(
+    call: LiveCall,
+    options: StreamOptions | undefined,
+    sink: StreamSink,
+    onWhole: ((response: CompleteResponse) => void) | undefined,
+  ) {
     this.#call = call;
     this.#options = options;
     this.#sink = sink;
-    this.#parts = options?.repeatPartsAtEnd === true ? [] : undefined;
+    this.#onWhole = onWhole;
+    this.#parts = options?.repeatPartsAtEnd === true || onWhole !== undefined ? [] : undefined;
     const { heartbeatInterval, coalesceWindow } = options ?? {};
     this.#writer = new StreamWriter(sink, call.parts.clock, {
       heartbeatMs: heartbeatInterval === undefined ? call.parts.limits.heartbeatMs : msOfDuration(heartbeatInterval),
@@ -204,7 +213,8 @@ export class StreamLife {
     });
     this.#writer.flush();
     await this.#call.end(Outcome.SUCCEEDED, undefined);
-    this.#writer.complete(response);
+    this.#onWhole?.(response);
+    this.#writer.complete(this.#options?.repeatPartsAtEnd === true ? response : withoutParts(response));
     this.#sink.succeed();
   }
 
