@@ -1,0 +1,121 @@
+// JSON lines, written in groups: a line goes into a buffer, and the buffer to the descriptor when it is full, when a short
+// time has passed, and at the end. The only importer of pino.
+import { type DestinationStream, type Logger, pino } from "pino";
+import type { Config } from "../config/config.ts";
+import { toLoggedError } from "./log-error.ts";
+
+export type LogLevel = Config["telemetry"]["logLevel"];
+
+export type LogOptions = {
+  readonly level: LogLevel;
+  /** Descriptor: 1 for the gateway, 2 for commands, whose standard output is their result. */
+  readonly descriptor: 1 | 2;
+};
+
+export interface Log {
+  readonly logger: Logger;
+  /** Writes a line that is already JSON and ends in "\n". */
+  writeLine(line: string): void;
+  /** Whether lines of level info are wanted. */
+  readonly isInfoEnabled: boolean;
+  /** Lines that were dropped because the reader is slow. */
+  readonly dropped: number;
+  /** Writes what is buffered, now. */
+  flush(): void;
+  /** Stops the periodic flush and writes what is buffered. */
+  close(): void;
+}
+
+const bufferBytes = 8 * 1024;
+/** Past this many bytes that nobody reads, lines are dropped and counted. */
+const backlogBytesMax = 16 * 1024 * 1024;
+const flushIntervalMs = 250;
+
+/** Names of fields whose values never stand in a line, at the top and up to two levels below. */
+const secretFields = [
+  "authorization",
+  "proxy-authorization",
+  "cookie",
+  "set-cookie",
+  "x-api-key",
+  "x-goog-api-key",
+  "api-key",
+  "apiKey",
+  "api_key",
+  "apiKeys",
+  "secret",
+  "secretAccessKey",
+  "secret_access_key",
+  "sessionToken",
+  "session_token",
+  "token",
+  "accessToken",
+  "access_token",
+  "password",
+  "credential",
+  "credentials",
+  "body",
+  "content",
+  "messages",
+  "prompt",
+  "text",
+  "providerMessage",
+] as const;
+
+export function createLog(options: LogOptions): Log {
+  const destination = pino.destination({
+    dest: options.descriptor,
+    minLength: bufferBytes,
+    maxLength: backlogBytesMax,
+    sync: false,
+  });
+  let dropped = 0;
+  destination.on("drop", () => {
+    dropped += 1;
+  });
+  const timer = setInterval(() => destination.flush(), flushIntervalMs);
+  timer.unref();
+  const flush = () => flushNow(destination);
+  process.once("exit", flush);
+  const logger = createLogger(options.level, destination);
+  return {
+    logger,
+    writeLine: (line) => {
+      destination.write(line);
+    },
+    isInfoEnabled: logger.isLevelEnabled("info"),
+    get dropped() {
+      return dropped;
+    },
+    flush,
+    close() {
+      clearInterval(timer);
+      process.off("exit", flush);
+      flush();
+    },
+  };
+}
+
+/** A logger with our redaction over any destination. */
+export function createLogger(level: LogLevel, destination: DestinationStream): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      redact: {
+        paths: secretFields.flatMap((field) => [`["${field}"]`, `*["${field}"]`, `*.*["${field}"]`]),
+        censor: "[redacted]",
+      },
+      serializers: { err: toLoggedError, error: toLoggedError, cause: toLoggedError },
+    },
+    destination,
+  );
+}
+
+function flushNow(destination: { flushSync(): void }): void {
+  try {
+    destination.flushSync();
+  } catch {
+    // The descriptor is closed or was never opened: there is nobody left to tell.
+  }
+}
