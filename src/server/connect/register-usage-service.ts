@@ -1,0 +1,21 @@
+import type { ConnectRouter } from "@connectrpc/connect";
+import {
+  ListUsageEventsRequestSchema,
+  QueryUsageRequestSchema,
+  UsageService,
+  WatchUsageEventsRequestSchema,
+} from "../../contract.ts";
+import type { Services } from "../services.ts";
+import type { ServiceCalls } from "./service-calls.ts";
+
+export function registerUsageService(router: ConnectRouter, { usage }: Services, calls: ServiceCalls): void {
+  router.service(UsageService, {
+    queryUsage: calls.unary(QueryUsageRequestSchema, "usage", (caller, request) => usage.query(caller, request)),
+    listUsageEvents: calls.unary(ListUsageEventsRequestSchema, "usage", (caller, request) =>
+      usage.list(caller, request),
+    ),
+    watchUsageEvents: calls.serverStream(WatchUsageEventsRequestSchema, "usage", (caller, request, signal) =>
+      usage.watch(caller, request, signal),
+    ),
+  });
+}

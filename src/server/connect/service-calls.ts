@@ -1,0 +1,78 @@
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import { ErrorReason } from "../../contract.ts";
+import { CallFailure } from "../../domain/call-failure.ts";
+import type { Caller, CallerRole } from "../../domain/principal.ts";
+import { compileRules } from "../../validation/compile-rules.ts";
+import type { ServerLogger } from "../server-logger.ts";
+import type { Services } from "../services.ts";
+import { toCallFailure } from "../to-call-failure.ts";
+import { peerKey } from "./prepared-call.ts";
+import { toConnectError } from "./to-connect-error.ts";
+
+/** What every method that is not inference does first: who calls, may they, is the request well-formed. */
+export class ServiceCalls {
+  readonly #services: Services;
+  readonly #logger: ServerLogger;
+
+  constructor(services: Services, logger: ServerLogger) {
+    this.#services = services;
+    this.#logger = logger;
+  }
+
+  /** A handler for connect-node. */
+  unary<Input extends DescMessage, Response>(
+    input: Input,
+    role: CallerRole,
+    answer: (caller: Caller, request: MessageShape<Input>) => Response | Promise<Response>,
+  ): (request: MessageShape<Input>, context: HandlerContext) => Promise<Response> {
+    const rules = compileRules(input);
+    return async (request, context) => {
+      try {
+        const caller = await this.#authenticate(context, role);
+        assertKept(rules(request));
+        return await answer(caller, request);
+      } catch (error) {
+        throw this.toError(error);
+      }
+    };
+  }
+
+  serverStream<Input extends DescMessage, Response>(
+    input: Input,
+    role: CallerRole,
+    answer: (caller: Caller, request: MessageShape<Input>, signal: AbortSignal) => AsyncIterable<Response>,
+  ): (request: MessageShape<Input>, context: HandlerContext) => AsyncIterable<Response> {
+    const rules = compileRules(input);
+    const calls = this;
+    return async function* (request, context) {
+      try {
+        const caller = await calls.#authenticate(context, role);
+        assertKept(rules(request));
+        yield* answer(caller, request, context.signal);
+      } catch (error) {
+        throw calls.toError(error);
+      }
+    };
+  }
+
+  /** For a method that this deployment does not serve. */
+  disabled(name: string): CallFailure {
+    return new CallFailure(ErrorReason.FEATURE_DISABLED, `${name} is not served by this gateway`);
+  }
+
+  toError(error: unknown) {
+    return toConnectError(toCallFailure(error, this.#logger));
+  }
+
+  #authenticate(context: HandlerContext, role: CallerRole): Caller | Promise<Caller> {
+    const header = (name: string) => context.requestHeader.get(name) ?? undefined;
+    return this.#services.authenticate({ header, peer: context.values.get(peerKey) }, role);
+  }
+}
+
+function assertKept(violations: ReturnType<ReturnType<typeof compileRules>>): void {
+  if (violations.length > 0) {
+    throw new CallFailure(ErrorReason.INVALID_REQUEST, "the request breaks a rule of the contract", { violations });
+  }
+}
