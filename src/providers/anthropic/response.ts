@@ -1,0 +1,44 @@
+import type { Part } from "../../contract.ts";
+import type { Completion } from "../../domain/completion.ts";
+import { foldEvent } from "../../domain/fold.ts";
+import { ProviderFailure } from "../../domain/provider-failure.ts";
+import { asArray, asNumber, asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import type { ReadContext } from "../provider.ts";
+import { toStreamFailure } from "./failure.ts";
+import { createMessageAssembler } from "./message-assembler.ts";
+
+/** A whole message. Throws `ProviderFailure` when the body is none, or an error in spite of its status. */
+export function fromMessage(body: Uint8Array, context: ReadContext): Completion {
+  const message = parseBody(body);
+  if (message["error"] !== undefined) throw toStreamFailure(message);
+  if (asArray(message["content"]) === undefined) throw new ProviderFailure("bad-response", "the answer has no content");
+  const assembler = createMessageAssembler(context);
+  assembler.start(message);
+  assembler.end(pickEnd(message), undefined, {});
+  assembler.close();
+  const parts: Part[] = [];
+  for (const event of assembler.take()) foldEvent(parts, event);
+  return { ...assembler.facts(), parts };
+}
+
+/** What a stream tells in `message_delta`. */
+function pickEnd(message: JsonRecord): JsonRecord {
+  return { stop_reason: message["stop_reason"], stop_details: message["stop_details"] };
+}
+
+/** Answer of `/v1/messages/count_tokens`. */
+export function fromTokenCount(body: Uint8Array): number {
+  const count = asNumber(parseBody(body)["input_tokens"]);
+  if (count === undefined) throw new ProviderFailure("bad-response", "the answer holds no count");
+  return count;
+}
+
+function parseBody(body: Uint8Array): JsonRecord {
+  try {
+    const message = asObject(parseJson(new TextDecoder().decode(body)));
+    if (message !== undefined) return message;
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+  }
+  throw new ProviderFailure("bad-response", "the answer is no JSON object");
+}
