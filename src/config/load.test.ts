@@ -107,9 +107,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const file = () => join(folder, "gateway.yaml");
 
 /** The problems of a text, as `line:column path: message`. */
-function problemsOf(text: string, extra: Partial<LoadOptions> = {}): readonly string[] {
+async function problemsOf(text: string, extra: Partial<LoadOptions> = {}): Promise<readonly string[]> {
   try {
-    parseConfig(text, file(), { ...options, ...extra });
+    await parseConfig(text, file(), { ...options, ...extra });
     return [];
   } catch (error) {
     if (!(error instanceof ConfigProblems)) throw error;
@@ -118,9 +118,9 @@ function problemsOf(text: string, extra: Partial<LoadOptions> = {}): readonly st
 }
 
 describe("a file without mistakes", () => {
-  it("loads every section under the names of the example", () => {
+  it("loads every section under the names of the example", async () => {
     writeFileSync(file(), full);
-    const config = loadConfig(file(), options);
+    const config = await loadConfig(file(), options);
     expect(config).toMatchObject({
       server: {
         host: "127.0.0.1",
@@ -181,8 +181,8 @@ describe("a file without mistakes", () => {
     });
   });
 
-  it("keeps each form of credentials as a reference", () => {
-    expect(parseConfig(full, file(), options).providers.map((provider) => provider.credentials)).toEqual([
+  it("keeps each form of credentials as a reference", async () => {
+    expect((await parseConfig(full, file(), options)).providers.map((provider) => provider.credentials)).toEqual([
       { kind: "api-key", apiKeys: [{ env: "OPENAI_API_KEY" }] },
       {
         kind: "api-key",
@@ -200,8 +200,8 @@ describe("a file without mistakes", () => {
     ]);
   });
 
-  it("fills in the defaults", () => {
-    expect(parseConfig(small, file(), options)).toMatchObject({
+  it("fills in the defaults", async () => {
+    expect(await parseConfig(small, file(), options)).toMatchObject({
       server: {
         host: "127.0.0.1",
         port: 50051,
@@ -226,8 +226,8 @@ describe("a file without mistakes", () => {
 });
 
 describe("a file with mistakes", () => {
-  it("lists all of them at once, with line, column and path, in the order of the file", () => {
-    const problems = problemsOf(`server:
+  it("lists all of them at once, with line, column and path, in the order of the file", async () => {
+    const problems = await problemsOf(`server:
   lisen: 127.0.0.1:50051
   drain_timeout: 30
 providers:
@@ -261,7 +261,7 @@ keys:
     ]);
   });
 
-  it("never repeats a value, since it may be a secret in the wrong place", () => {
+  it("never repeats a value, since it may be a secret in the wrong place", async () => {
     const canary = "sk-canary-0123456789";
     const places = [
       `credentials: ${canary}`,
@@ -280,7 +280,7 @@ keys:
       `credentials: { profile: p, access_token: ${canary} }`,
     ];
     for (const place of places) {
-      const problems = problemsOf(
+      const problems = await problemsOf(
         `${small}  - { id: local, targets: [] }\nserver: {}\n`
           .replace("base_url", `${place}, base_url`)
           .replace("{ id: local, kind: openai-compatible,", `{ id: local, `),
@@ -288,7 +288,9 @@ keys:
       expect(problems.length, place).toBeGreaterThan(0);
       expect(problems.join("\n"), place).not.toContain("canary");
     }
-    expect(problemsOf(`${small}usage: { nats: { servers: ["nats://u:${canary}@h:4222"] } }`).join("\n")).toMatch(
+    expect(
+      (await problemsOf(`${small}usage: { nats: { servers: ["nats://u:${canary}@h:4222"] } }`)).join("\n"),
+    ).toMatch(
       /^5:28: usage\.nats\.servers\[0\]: must be an address without user and password, e\.g\. "nats:\/\/127\.0\.0\.1:4222"$/,
     );
   });
@@ -406,56 +408,58 @@ keys:
     ["nothing at all", "", /providers: is missing/],
     ["a list instead of a map", "- a", /must be a map of keys/],
   ];
-  it.each(single)("refuses %s", (_name, text, message) => {
-    const problems = problemsOf(text);
+  it.each(single)("refuses %s", async (_name, text, message) => {
+    const problems = await problemsOf(text);
     expect(problems).toHaveLength(text === "" ? 2 : 1);
     expect(problems[0]).toMatch(message);
   });
 
-  it("asks the code that knows whether a rule and a provider are right", () => {
+  it("asks the code that knows whether a rule and a provider are right", async () => {
     const text = `${small}rules: [{ id: r, when: "1 +", model: chat }]`;
-    expect(problemsOf(text, { checkRule: () => "is not CEL" })).toEqual(["5:24: rules[0].when: is not CEL"]);
-    expect(problemsOf(small, { checkProvider: ({ id }) => `${id} lacks something` })).toEqual([
+    expect(await problemsOf(text, { checkRule: async () => "is not CEL" })).toEqual([
+      "5:24: rules[0].when: is not CEL",
+    ]);
+    expect(await problemsOf(small, { checkProvider: ({ id }) => `${id} lacks something` })).toEqual([
       "2:5: providers[0]: local lacks something",
     ]);
   });
 
-  it("stops listing after a few hundred problems and says how many more there are", () => {
+  it("stops listing after a few hundred problems and says how many more there are", async () => {
     const entries = Array.from({ length: 250 }, (_, index) => `  - { id: k${index}, project: p, digest: x }`).join(
       "\n",
     );
-    const problems = problemsOf(`${small}keys:\n${entries}`);
+    const problems = await problemsOf(`${small}keys:\n${entries}`);
     expect(problems).toHaveLength(201);
     expect(problems.at(-1)).toMatch(/and 300 more problems/);
   });
 });
 
 describe("a file that cannot be read", () => {
-  it("says so in one line", () => {
-    expect(() => loadConfig(join(folder, "none.yaml"), options)).toThrow(/none\.yaml: there is no such file$/);
-    expect(() => loadConfig(folder, options)).toThrow(/is a folder, not a file$/);
+  it("says so in one line", async () => {
+    await expect(loadConfig(join(folder, "none.yaml"), options)).rejects.toThrow(/none\.yaml: there is no such file$/);
+    await expect(loadConfig(folder, options)).rejects.toThrow(/is a folder, not a file$/);
     writeFileSync(join(folder, "latin1.yaml"), Buffer.from([0x61, 0x3a, 0xe4]));
-    expect(() => loadConfig(join(folder, "latin1.yaml"), options)).toThrow(/is not UTF-8 text$/);
+    await expect(loadConfig(join(folder, "latin1.yaml"), options)).rejects.toThrow(/is not UTF-8 text$/);
   });
 });
 
-it("gives a config or problems, whatever the text", () => {
+it("gives a config or problems, whatever the text", async () => {
   const lines = full.split("\n");
   const mutation = fc.record({
     line: fc.nat(lines.length - 1),
     text: fc.oneof(fc.string(), fc.constantFrom("- a", "{", "x: [", "  y: &b *b", "? z", "<<: 1", "!!map 1", "\0")),
   });
-  fc.assert(
-    fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), (mutations) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(mutation, { minLength: 1, maxLength: 4 }), async (mutations) => {
       const mutated = [...lines];
       for (const { line, text } of mutations) mutated[line] = text;
-      expect(() => problemsOf(mutated.join("\n"))).not.toThrow();
+      await problemsOf(mutated.join("\n")); // Rejects when it is anything but problems.
     }),
     { numRuns: 300 },
   );
 });
 
-it("reads the same from the file as from its text", () => {
+it("reads the same from the file as from its text", async () => {
   writeFileSync(file(), full);
-  expect(loadConfig(file(), options)).toEqual(parseConfig(readFileSync(file(), "utf8"), file(), options));
+  expect(await loadConfig(file(), options)).toEqual(await parseConfig(readFileSync(file(), "utf8"), file(), options));
 });

@@ -9,24 +9,25 @@ import { crossCheck } from "./cross-check.ts";
 import { limits } from "./defaults.ts";
 import { type Finding, toFindings, toMessage } from "./explain.ts";
 import { locate } from "./locate.ts";
+import { at, entries, textOf } from "./loose.ts";
 import { type ConfigProblem, ConfigProblems, formatPath } from "./problems.ts";
 import { configSchema, type KnownNames } from "./schema.ts";
 import { toConfig } from "./to-config.ts";
 
 export type LoadOptions = KnownNames & {
   /** One sentence when the CEL expression of a rule is not valid. Absent: not checked. */
-  readonly checkRule?: ((expression: string) => string | undefined) | undefined;
+  readonly checkRule?: ((expression: string) => Promise<string | undefined>) | undefined;
   /** One sentence when a provider cannot be made of its settings. Absent: not checked. */
   readonly checkProvider?: ((settings: ProviderSettings) => string | undefined) | undefined;
 };
 
-/** Reads and checks the operator's file. Throws `ConfigProblems`. */
-export function loadConfig(path: string, options: LoadOptions): Config {
+/** Reads and checks the operator's file. Rejects with `ConfigProblems`. */
+export async function loadConfig(path: string, options: LoadOptions): Promise<Config> {
   return parseConfig(readText(path), path, options);
 }
 
 /** As `loadConfig`, with the text given; `path` names it in problems, and its folder is where relative paths begin. */
-export function parseConfig(text: string, path: string, options: LoadOptions): Config {
+export async function parseConfig(text: string, path: string, options: LoadOptions): Promise<Config> {
   const baseDir = dirname(resolve(path));
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, strict: true });
@@ -35,6 +36,7 @@ export function parseConfig(text: string, path: string, options: LoadOptions): C
 
   const raw = withoutEmpty(toPlain(document, path), path);
   const parsed = configSchema(options).safeParse(raw, { error: toMessage });
+  const ruleProblems = await checkRules(raw, options);
   const config = parsed.success ? toConfig(parsed.data, baseDir) : undefined;
   const findings = [
     ...(parsed.success ? [] : toFindings(parsed.error.issues)),
@@ -42,7 +44,7 @@ export function parseConfig(text: string, path: string, options: LoadOptions): C
       { value: raw, path: [] },
       {
         isReadableFile: (file) => isReadableFile(resolve(baseDir, file)),
-        checkRule: options.checkRule ?? (() => undefined),
+        checkRule: (expression) => ruleProblems.get(expression),
       },
     ),
   ];
@@ -100,6 +102,15 @@ function withoutEmpty(value: unknown, file: string, depth = 0): unknown {
       entry === null ? [] : [[key, withoutEmpty(entry, file, depth + 1)]],
     ),
   );
+}
+
+/** What is wrong with each expression that stands in a rule. */
+async function checkRules(raw: unknown, options: LoadOptions): Promise<ReadonlyMap<string, string | undefined>> {
+  const { checkRule } = options;
+  if (checkRule === undefined) return new Map();
+  const rules = entries(at({ value: raw, path: [] }, "rules")).slice(0, limits.rulesMax);
+  const expressions = rules.flatMap((rule) => textOf(at(rule, "when")) ?? []);
+  return new Map(await Promise.all(expressions.map(async (text) => [text, await checkRule(text)] as const)));
 }
 
 function checkProviders(config: Config, options: LoadOptions): readonly Finding[] {
