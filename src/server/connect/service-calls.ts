@@ -14,10 +14,13 @@ import { toConnectError } from "./to-connect-error.ts";
 export class ServiceCalls {
   readonly #services: Services;
   readonly #logger: ServerLogger;
+  readonly #drainSignal: AbortSignal;
 
-  constructor(services: Services, logger: ServerLogger) {
+  /** `drainSignal` ends server streams, which would else outlive any drain time. */
+  constructor(services: Services, logger: ServerLogger, drainSignal: AbortSignal) {
     this.#services = services;
     this.#logger = logger;
+    this.#drainSignal = drainSignal;
   }
 
   /** A handler for connect-node. */
@@ -49,7 +52,10 @@ export class ServiceCalls {
       try {
         const caller = await calls.#authenticate(context, role);
         assertKept(rules(request));
-        yield* answer(caller, request, context.signal);
+        yield* answer(caller, request, AbortSignal.any([context.signal, calls.#drainSignal]));
+        if (calls.#drainSignal.aborted) {
+          throw new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is shutting down", { retryAfterMs: 1000 });
+        }
       } catch (error) {
         throw calls.toError(error);
       }

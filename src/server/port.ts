@@ -1,0 +1,273 @@
+// One port for gRPC, gRPC-Web, Connect, JSON and probes, in clear text or under TLS: a listening socket looks at the first
+// bytes and hands the connection to an HTTP/1.1 or an HTTP/2 server that never listens itself.
+import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { answerClientError } from "./answer-client-error.ts";
+import { keepAlive } from "./keep-alive.ts";
+import { sniff } from "./sniff.ts";
+
+export type PortOptions = {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Tries the next ports, up to 20, when the one wanted is taken. Default false. */
+  readonly nextFreePort?: boolean | undefined;
+  /** `undefined`: clear text. With it, clear text is refused. */
+  readonly tls?: TlsOptions | undefined;
+  readonly maxConnections: number;
+  readonly maxStreamsPerConnection: number;
+  readonly timeouts?: Partial<PortTimeouts> | undefined;
+};
+
+export type TlsOptions = {
+  /** PEM. */
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  /** PEM. Set: a client needs a certificate that one of these signed. */
+  readonly clientCa?: string | Buffer | undefined;
+};
+
+export type PortTimeouts = {
+  /** Until the first bytes of a connection, and for its TLS handshake. Default 10 s. */
+  readonly firstByteMs: number;
+  /** For the headers of an HTTP/1.1 request. Default 20 s. */
+  readonly headersMs: number;
+  /** For a whole HTTP/1.1 request with its body. Default 5 min. */
+  readonly requestMs: number;
+  /** Between two PINGs of an HTTP/2 connection. Default 30 s. */
+  readonly pingIntervalMs: number;
+  /** For the answer to a PING. Default 20 s. */
+  readonly pingTimeoutMs: number;
+};
+
+const defaultTimeouts: PortTimeouts = {
+  firstByteMs: 10_000,
+  headersMs: 20_000,
+  requestMs: 300_000,
+  pingIntervalMs: 30_000,
+  pingTimeoutMs: 20_000,
+};
+
+/** `streamWindowBytes` and `connectionWindowBytes` let large prompts arrive without a round trip for every 64 KiB. */
+const limits = {
+  http1HeaderBytesMax: 32 * 1024,
+  http2HeaderListBytesMax: 64 * 1024,
+  streamWindowBytes: 1 << 20,
+  connectionWindowBytes: 8 << 20,
+  portsTriedMax: 20,
+  lastWordsMs: 500,
+} as const;
+
+export type PortHandlers = {
+  readonly onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]) => void;
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  /** The drain time is over: end what still runs, now. */
+  readonly onDrained: () => void;
+};
+
+export class Port {
+  readonly #options: PortOptions;
+  readonly #handlers: PortHandlers;
+  readonly #timeouts: PortTimeouts;
+  readonly #net: NetServer;
+  readonly #http1: Server;
+  readonly #http2: Http2Server;
+  readonly #tls: TlsServer | undefined;
+  readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections that have not said what they speak. */
+  readonly #strangers = new Set<Socket>();
+  #isClosing = false;
+
+  constructor(options: PortOptions, handlers: PortHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#timeouts = { ...defaultTimeouts, ...options.timeouts };
+    this.#http1 = this.#createHttp1();
+    this.#http2 = this.#createHttp2();
+    this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
+    this.#net = createNetServer({ noDelay: true }, (socket) => this.#greet(socket));
+    this.#net.maxConnections = options.maxConnections;
+  }
+
+  /** Rejects with a sentence that names the port when it cannot be had. */
+  async listen(): Promise<AddressInfo> {
+    const { host, port, nextFreePort } = this.#options;
+    const last = nextFreePort === true && port !== 0 ? Math.min(port + limits.portsTriedMax, 65_535) : port;
+    for (let candidate = port; ; candidate += 1) {
+      const failure = await this.#tryListen(host, candidate);
+      if (failure === undefined) {
+        return this.#address();
+      }
+      if (failure.code !== "EADDRINUSE" || candidate >= last) {
+        throw new Error(describeListenFailure(host, candidate, failure), { cause: failure });
+      }
+    }
+  }
+
+  /**
+   * Stops listening, tells every client to go elsewhere and lets calls run on for `drainMs`; what is left then is ended.
+   * Resolves when the last connection is closed.
+   */
+  async close(drainMs: number): Promise<void> {
+    this.#isClosing = true;
+    this.#net.close();
+    for (const socket of this.#strangers) {
+      socket.destroy();
+    }
+    for (const session of this.#sessions) {
+      session.close();
+    }
+    if (!(await this.#isEmptyWithin(drainMs))) {
+      this.#handlers.onDrained();
+      await this.#isEmptyWithin(limits.lastWordsMs);
+    }
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
+    // Ends its check of slow requests; it never listened, which is all that it could complain about.
+    this.#http1.close(() => undefined);
+  }
+
+  #tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
+    return new Promise((resolve) => {
+      const onError = (error: NodeJS.ErrnoException) => resolve(error);
+      this.#net.once("error", onError);
+      this.#net.listen({ host, port }, () => {
+        this.#net.off("error", onError);
+        // Failing to accept one connection (no file descriptors left) must not end the process.
+        this.#net.on("error", () => undefined);
+        resolve(undefined);
+      });
+    });
+  }
+
+  #address(): AddressInfo {
+    const address = this.#net.address();
+    if (address === null || typeof address === "string") {
+      throw new Error("the server listens on no TCP port");
+    }
+    return address;
+  }
+
+  #greet(socket: Socket): void {
+    this.#sockets.add(socket);
+    this.#strangers.add(socket);
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.#strangers.delete(socket);
+    });
+    // A reset by the peer is followed by "close", where it is handled.
+    socket.on("error", () => undefined);
+    sniff(socket, this.#timeouts.firstByteMs, (protocol) => {
+      this.#strangers.delete(socket);
+      if (this.#isClosing || (protocol === "tls") !== (this.#tls !== undefined)) {
+        refuse(socket, protocol);
+      } else if (this.#tls !== undefined) {
+        this.#tls.emit("connection", socket);
+      } else {
+        (protocol === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
+      }
+    });
+  }
+
+  #createTls(tls: TlsOptions): TlsServer {
+    const { cert, key, clientCa } = tls;
+    const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+    const handshakeTimeout = this.#timeouts.firstByteMs;
+    const server = createTlsServer({ cert, key, ALPNProtocols: ["h2", "http/1.1"], handshakeTimeout, ...clients });
+    server.on("secureConnection", (socket) => {
+      socket.on("error", () => undefined);
+      (socket.alpnProtocol === "h2" ? this.#http2 : this.#http1).emit("connection", socket);
+    });
+    // A failed handshake has closed its socket.
+    server.on("tlsClientError", () => undefined);
+    return server;
+  }
+
+  #createHttp1(): Server {
+    const server = createHttp1Server(
+      {
+        maxHeaderSize: limits.http1HeaderBytesMax,
+        headersTimeout: this.#timeouts.headersMs,
+        requestTimeout: this.#timeouts.requestMs,
+        connectionsCheckingInterval: Math.min(5000, this.#timeouts.headersMs),
+      },
+      (request, response) => {
+        if (this.#isClosing) {
+          response.setHeader("connection", "close");
+        }
+        this.#handlers.onRequest(request, response);
+      },
+    );
+    server.on("clientError", answerClientError);
+    // A server that never listens checks no timeouts, and half a request would hold its connection for ever.
+    server.emit("listening");
+    return server;
+  }
+
+  #createHttp2(): Http2Server {
+    const server = createHttp2Server({
+      settings: {
+        enablePush: false,
+        maxConcurrentStreams: this.#options.maxStreamsPerConnection,
+        initialWindowSize: limits.streamWindowBytes,
+        maxHeaderListSize: limits.http2HeaderListBytesMax,
+      },
+    });
+    server.on("session", (session) => {
+      this.#sessions.add(session);
+      session.on("close", () => this.#sessions.delete(session));
+      session.on("error", () => undefined);
+      session.setLocalWindowSize(limits.connectionWindowBytes);
+      keepAlive(session, this.#timeouts.pingIntervalMs, this.#timeouts.pingTimeoutMs);
+    });
+    server.on("sessionError", () => undefined);
+    server.on("stream", (stream, headers, _flags, rawHeaders) => this.#handlers.onStream(stream, headers, rawHeaders));
+    return server;
+  }
+
+  /** HTTP/1.1 connections do not say when their response is done: they are looked at until all have gone. */
+  async #isEmptyWithin(delayMs: number): Promise<boolean> {
+    const deadline = performance.now() + delayMs;
+    while (this.#sockets.size > 0 && performance.now() < deadline) {
+      this.#http1.closeIdleConnections();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return this.#sockets.size === 0;
+  }
+}
+
+/** As Go's server does, a client that speaks clear text to a TLS port is told so, if it is HTTP/1.1. */
+function refuse(socket: Socket, protocol: string): void {
+  if (protocol === "http1") {
+    const text = "this port takes TLS only\n";
+    const head = `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: ${text.length}\r\n`;
+    socket.end(`${head}connection: close\r\n\r\n${text}`);
+    socket.setTimeout(1000, () => socket.destroy());
+    socket.resume();
+    return;
+  }
+  socket.destroy();
+}
+
+function describeListenFailure(host: string, port: number, failure: NodeJS.ErrnoException): string {
+  switch (failure.code) {
+    case "EADDRINUSE":
+      return `cannot listen on ${host}:${port}: the port is taken by another program`;
+    case "EACCES":
+      return `cannot listen on ${host}:${port}: this user may not use the port`;
+    case "EADDRNOTAVAIL":
+      return `cannot listen on ${host}:${port}: this machine does not have the address`;
+    default:
+      return `cannot listen on ${host}:${port}: ${failure.code ?? failure.message}`;
+  }
+}
