@@ -68,8 +68,9 @@ function firstCount(holder: JsonRecord, names: readonly string[], warnings: Warn
 }
 
 /**
- * xAI counts reasoning apart from `completion_tokens`: 468 + 82 + 320 of reasoning = 870 in `total_tokens` (recorded 2026-06).
- * Whether a server does so shows in the total, so no table of servers is needed.
+ * Some servers count reasoning apart from `completion_tokens`. xAI: 468 + 82 + 320 of reasoning = 870 in `total_tokens`
+ * (recorded 2026-06). Vercel with Gemini: 43 of reasoning beside 14 of output. Both show in the numbers themselves, so no
+ * table of servers is needed.
  */
 function withReasoning(
   raw: JsonRecord,
@@ -77,9 +78,9 @@ function withReasoning(
   output: number | undefined,
   reasoning: number | undefined,
 ): number | undefined {
-  const total = toTokenCount(raw["total_tokens"]);
-  if (input === undefined || output === undefined || total === undefined || !reasoning) return output;
-  return total === input + output + reasoning ? output + reasoning : output;
+  if (output === undefined || !reasoning) return output;
+  const isApart = toTokenCount(raw["total_tokens"]) === (input ?? 0) + output + reasoning || reasoning > output;
+  return isApart ? output + reasoning : output;
 }
 
 function isWithin(part: number, whole: number | undefined, what: string, warnings: Warning[]): boolean {

@@ -1,0 +1,15 @@
+import type { Observed } from "../observed.ts";
+import * as chatCompletions from "./chat-completions.ts";
+
+/** An independent reading of raw answers, to compare the translation with. */
+export type Oracle = {
+  observeWhole(body: Uint8Array): Observed;
+  observeStream(body: Uint8Array): Observed;
+  /** Whether the bytes of a stream hold the provider's own end. */
+  hasEnd(body: Uint8Array): boolean;
+};
+
+/** One row a protocol; a protocol with an adapter must have one. */
+export const oracleByProtocol: Readonly<Record<string, Oracle>> = {
+  "chat-completions": chatCompletions,
+};

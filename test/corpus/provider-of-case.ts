@@ -1,0 +1,50 @@
+// Which provider reads which recording: one row a protocol. Adding an adapter is a row here and a line less below.
+import type { ProviderSettings } from "../../src/providers/provider.ts";
+import type { CorpusCase } from "./corpus.ts";
+
+/** Protocols of the corpus that no adapter reads yet. The suite fails when one of them has a row, so the set only shrinks. */
+export const protocolsWithoutAdapter: ReadonlySet<string> = new Set([
+  "anthropic-messages",
+  "bedrock-converse",
+  "bedrock-invoke",
+  "cohere-v1-chat",
+  "cohere-v2-chat",
+  "google-generate-content",
+  "ollama-chat",
+  "responses",
+  "tgi-generate",
+  "vertex-anthropic",
+]);
+
+/** Frames without an exchange: the wire decoders test them. */
+export const protocolsWithoutExchange: ReadonlySet<string> = new Set(["eventstream-frame"]);
+
+const settingsByProtocol: Readonly<Record<string, (corpusCase: CorpusCase) => ProviderSettings>> = {
+  "chat-completions": ({ provider }) => chatSettings(provider),
+};
+
+/** Settings of the provider that reads this case; `undefined`: none does yet. */
+export function settingsOfCase(corpusCase: CorpusCase): ProviderSettings | undefined {
+  return settingsByProtocol[corpusCase.protocol]?.(corpusCase);
+}
+
+/** Dialects whose name in the corpus is another. */
+const dialectByProvider: Readonly<Record<string, string>> = { "vercel-gateway": "vercel" };
+
+/** Servers without a row in the table of dialects: what works with "generic" needs none. */
+const genericProviders: ReadonlySet<string> = new Set([
+  "azure-openai",
+  "bedrock-mantle",
+  "copilot",
+  "doubleword",
+  "gpustack",
+  "mistral",
+  "mistralrs",
+  "openai-compatible",
+]);
+
+function chatSettings(provider: string): ProviderSettings {
+  if (provider === "openai") return { id: provider, kind: "openai" };
+  const dialect = genericProviders.has(provider) ? "generic" : (dialectByProvider[provider] ?? provider);
+  return { id: provider, kind: "openai-compatible", dialect, baseUrl: "http://127.0.0.1:1/v1" };
+}
