@@ -49,12 +49,6 @@ export async function planExpression(text: string): Promise<PlannedExpression> {
   return { kind: "plan", evaluate: plan(environment, expression), requestFields: survey.requestFields };
 }
 
-/** What is wrong with a rule, in one line; `undefined`: nothing. */
-export async function checkRule(text: string): Promise<string | undefined> {
-  const planned = await planExpression(text);
-  return planned.kind === "problem" ? planned.problem : undefined;
-}
-
 type Survey = {
   nodes: number;
   readonly problems: string[];
@@ -91,7 +85,7 @@ function walkLoop(loop: Loop, locals: ReadonlySet<string>, depth: number, survey
 function childrenOf(exprKind: Expression["exprKind"]): readonly (Expression | undefined)[] {
   switch (exprKind.case) {
     case "selectExpr":
-      return [exprKind.value.operand];
+      return isPlainField(exprKind.value) ? [] : [exprKind.value.operand];
     case "callExpr":
       return [exprKind.value.target, ...exprKind.value.args];
     case "listExpr":
@@ -110,8 +104,18 @@ function checkFunction(name: string, { isFunction, problems }: Survey): void {
   if (!isFunction(name) && !operators.has(name)) problems.push(`unknown function ${name}`);
 }
 
+/** `name.field`, whose name `checkField` has seen. */
+function isPlainField({ operand }: Select): boolean {
+  return operand?.exprKind.case === "identExpr";
+}
+
 function checkName(name: string, locals: ReadonlySet<string>, survey: Survey): void {
-  if (locals.has(name) || ruleNames.variables.has(name)) return;
+  if (locals.has(name)) return;
+  if (ruleNames.variables.has(name)) {
+    // The whole of it, as in `request["model"]`: any field may be read.
+    if (name === "request") for (const field of ruleNames.request) survey.requestFields.add(field);
+    return;
+  }
   if (typeNames.has(name)) return;
   survey.problems.push(`unknown variable ${name}: a rule may use ${[...ruleNames.variables].join(", ")}`);
 }
@@ -121,6 +125,7 @@ function checkField({ operand, field }: Select, locals: ReadonlySet<string>, sur
   const { name } = operand.exprKind.value;
   if (locals.has(name)) return;
   if (name === "request") survey.requestFields.add(field);
+  else checkName(name, locals, survey);
   const fields = name === "request" ? ruleNames.request : name === "caller" ? ruleNames.caller : undefined;
   if (fields !== undefined && !fields.has(field)) {
     survey.problems.push(`unknown field ${name}.${field}: there are ${[...fields].join(", ")}`);

@@ -159,10 +159,10 @@ export class TargetHealth {
   }
 
   snapshot(nowMs: number): HealthSnapshot {
-    const { usableAtMs } = this;
+    const { recoversAtMs } = this;
     return {
       circuit: this.breaker.state(nowMs),
-      unavailableUntilMs: usableAtMs > nowMs ? usableAtMs : undefined,
+      unavailableUntilMs: recoversAtMs > nowMs ? recoversAtMs : undefined,
       inFlight: this.inFlight,
       timeToFirstTokenMs: this.timeToFirstTokenMs,
       timeToFirstTokenMsP95: this.timeToFirstTokenMsP95,
