@@ -8,7 +8,6 @@ import { type FolderLock, lockFolder } from "./journal/folder-lock.ts";
 import { recordType } from "./journal/frame.ts";
 import { Journal, type JournalEntry, type JournalOwner } from "./journal/journal.ts";
 import { type Durability, type JournalFiles, journalFiles } from "./journal/journal-files.ts";
-import type { Place } from "./journal/record.ts";
 import { type Recovered, recover } from "./journal/recover.ts";
 import type { Segment } from "./journal/segment.ts";
 import { toLostEvent } from "./lost-event.ts";
@@ -58,6 +57,8 @@ export type LedgerFigures = {
   /** 1 when the disk has failed. */
   readonly poisoned: number;
 };
+
+export type DurableSegment = Pick<Segment, "ordinal" | "bootId" | "path" | "bytes">;
 
 type Note = { readonly event: UsageEvent; readonly payload: Uint8Array };
 
@@ -184,9 +185,9 @@ export class UsageLedger implements JournalOwner<Note> {
     return !this.#opened.poisoned && this.#closing === undefined;
   }
 
-  /** End of what is durable: a reader that has come this far has seen every acknowledged event. */
-  get durablePlace(): Place {
-    return this.#opened.durablePlace;
+  /** The segments and how far each is durable, oldest first. */
+  get segments(): readonly DurableSegment[] {
+    return this.#opened.segments.map(({ ordinal, bootId, path, bytes }) => ({ ordinal, bootId, path, bytes }));
   }
 
   /** Calls `listener` each time that events became durable; returns what ends it. */

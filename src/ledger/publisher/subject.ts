@@ -1,17 +1,14 @@
 // Where an event is published: `<prefix>.usage.v1.<project_id>.<operation>.<outcome>`, as the contract says.
-import { Operation, Outcome, type UsageEvent } from "../../contract.ts";
+import type { UsageEvent } from "../../contract.ts";
+import { operationWord, outcomeWord } from "../event-words.ts";
 
-const operationWords = wordsOf(Operation);
-const outcomeWords = wordsOf(Outcome);
-const unknown = "unspecified";
 const projectTokens = new Map<string, string>();
 /** Project ids whose token is remembered; past it the memory starts anew. */
 const projectTokensMax = 10_000;
 
 export function subjectOf(prefix: string, event: UsageEvent): string {
   const project = projectToken(event.principal?.projectId ?? "");
-  const operation = operationWords.get(event.operation) ?? unknown;
-  return `${prefix}.usage.v1.${project}.${operation}.${outcomeWords.get(event.outcome) ?? unknown}`;
+  return `${prefix}.usage.v1.${project}.${operationWord(event.operation)}.${outcomeWord(event.outcome)}`;
 }
 
 /** Subjects of all events under a prefix: what the stream takes. */
@@ -27,9 +24,4 @@ function projectToken(projectId: string): string {
   if (projectTokens.size >= projectTokensMax) projectTokens.clear();
   projectTokens.set(projectId, token);
   return token;
-}
-
-/** Lower-case names of an enum by number; the generator has taken the prefix off. */
-function wordsOf(values: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
-  return new Map(Object.entries(values).map(([name, number]) => [number, name.toLowerCase()]));
 }

@@ -1,0 +1,120 @@
+// The thread that owns the usage index: reads the journal's segments behind the gateway's back, and answers questions.
+// Every question carries how far the journal was durable when it was asked; the thread reads that far first, so that an
+// answer has every call whose caller had its answer before.
+import { parentPort, workerData } from "node:worker_threads";
+import { recordType } from "../journal/frame.ts";
+import { journalFiles } from "../journal/journal-files.ts";
+import { readEventRecord } from "../journal/record.ts";
+import { scanSegment } from "../journal/scan-segment.ts";
+import type { DurableSegment } from "../ledger.ts";
+import { type IndexCursor, IndexDatabase, type PlacedEvent } from "./index-database.ts";
+import type { ListQuery, SumQuery, TailQuery } from "./index-query.ts";
+import { toIndexedEvent } from "./indexed-event.ts";
+
+export type WorkerQuestion =
+  | { readonly kind: "catch-up" }
+  | { readonly kind: "sum"; readonly query: SumQuery }
+  | { readonly kind: "list"; readonly query: ListQuery }
+  | { readonly kind: "tail"; readonly query: TailQuery };
+
+export type WorkerRequest = {
+  readonly id: number;
+  readonly segments: readonly DurableSegment[];
+  readonly question: WorkerQuestion;
+};
+
+export type WorkerReply =
+  | { readonly id: number; readonly kind: "answer"; readonly answer: unknown; readonly ordinal: number }
+  | { readonly id: number; readonly kind: "failure"; readonly message: string };
+
+/** Events of one transaction. */
+const batchMax = 4096;
+const corrupt = new Set([11, 26]); // SQLITE_CORRUPT, SQLITE_NOTADB
+
+const path = String(workerData);
+let database = IndexDatabase.open(path);
+let turn: Promise<void> = Promise.resolve();
+
+parentPort?.on("message", (request: WorkerRequest) => {
+  turn = turn.then(() => reply(request));
+});
+
+async function reply({ id, segments, question }: WorkerRequest): Promise<void> {
+  const send = (message: WorkerReply): void => parentPort?.postMessage(message);
+  try {
+    let answer: unknown;
+    try {
+      answer = await answerTo(segments, question);
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      database.close();
+      database = IndexDatabase.openAnew(path);
+      answer = await answerTo(segments, question);
+    }
+    send({ id, kind: "answer", answer, ordinal: database.cursor?.ordinal ?? 0 });
+  } catch (error) {
+    send({ id, kind: "failure", message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function answerTo(segments: readonly DurableSegment[], question: WorkerQuestion): Promise<unknown> {
+  await catchUp(segments);
+  switch (question.kind) {
+    case "catch-up":
+      return database.endPlace();
+    case "sum":
+      return database.sum(question.query);
+    case "list":
+      return database.list(question.query);
+    case "tail":
+      return database.tail(question.query);
+  }
+}
+
+async function catchUp(segments: readonly DurableSegment[]): Promise<void> {
+  const newest = segments.at(-1);
+  if (newest !== undefined && isAnotherJournal(segments, newest)) database.restartOrdinals();
+  for (const segment of segments) {
+    const cursor = database.cursor;
+    if (cursor !== undefined && segment.ordinal < cursor.ordinal) continue;
+    const from = cursor?.ordinal === segment.ordinal ? cursor.offset : 0;
+    if (from < segment.bytes || cursor?.ordinal !== segment.ordinal) await read(segment, from);
+  }
+}
+
+/** The folder of the journal was emptied by hand: its ordinals began anew, or name the segment of another life. */
+function isAnotherJournal(segments: readonly DurableSegment[], newest: DurableSegment): boolean {
+  const cursor = database.cursor;
+  if (cursor === undefined) return false;
+  const same = segments.find((segment) => segment.ordinal === cursor.ordinal);
+  return newest.ordinal < cursor.ordinal || (same !== undefined && same.bootId !== cursor.bootId);
+}
+
+async function read(segment: DurableSegment, from: number): Promise<void> {
+  const { ordinal, bootId } = segment;
+  const cursorAt = (offset: number): IndexCursor => ({ ordinal, bootId, offset });
+  let events: PlacedEvent[] = [];
+  const { end } = await scanSegment(
+    journalFiles,
+    segment.path,
+    from,
+    (frame, offset) => {
+      if (events.length >= batchMax) {
+        database.apply(events, cursorAt(offset));
+        events = [];
+      }
+      const record = frame.type === recordType.final ? readEventRecord(frame.payload) : undefined;
+      // The payload is a view of a buffer that is filled again.
+      if (record !== undefined) {
+        events.push({ ordinal, offset, event: toIndexedEvent(Uint8Array.from(record.message)) });
+      }
+      return undefined;
+    },
+    segment.bytes,
+  );
+  database.apply(events, cursorAt(end));
+}
+
+function isCorrupt(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && corrupt.has(Number(error.errcode) & 0xff);
+}
