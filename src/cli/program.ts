@@ -1,0 +1,312 @@
+// The command line. Each command is a file that is imported when it runs, so that `serve` loads nothing but what it
+// serves with. Exit codes: 0 it worked, 1 it did not, 2 it was called wrongly. Errors are one line, never a stack.
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "../config/duration.ts";
+import { parseSize } from "../config/size.ts";
+import { CommandError } from "./command-error.ts";
+import { type CommandIo, processIo } from "./command-io.ts";
+
+export type ExitCode = 0 | 1 | 2;
+
+type Exit = { code: ExitCode };
+
+const defaultAddress = "127.0.0.1:50051";
+const dayMs = 24 * 3_600_000;
+
+/** Runs the command that `argv` names, as `process.argv` gives it. Gives the exit code; never rejects. */
+export async function runProgram(argv: readonly string[], io: CommandIo = processIo()): Promise<ExitCode> {
+  const exit: Exit = { code: 0 };
+  try {
+    const words = argv.slice(2);
+    const program = createProgram(io, exit, await simulatorHelp(words));
+    await program.parseAsync([...words], { from: "user" });
+    return exit.code;
+  } catch (error) {
+    return reportError(error, io);
+  }
+}
+
+function createProgram(io: CommandIo, exit: Exit, controlHelp: string): Command {
+  const program = new Command("llm-gateway")
+    .description("A gRPC gateway between backend services and every LLM provider.")
+    .exitOverride()
+    .showHelpAfterError("(add --help to see what is possible)")
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .addHelpText(
+      "after",
+      examples(
+        "llm-gateway serve --demo                     try it, without an account",
+        "llm-gateway check --config gateway.yaml      every mistake of the file at once",
+        "llm-gateway serve --config gateway.yaml",
+        "llm-gateway keys create --project search",
+        "llm-gateway usage sum --by model --since 24h",
+      ),
+    );
+  addServe(program, io);
+  addCheck(program, io, exit);
+  addSimulate(program, controlHelp);
+  addKeys(program, io);
+  addUsage(program, io);
+  addNats(program, io);
+  return program;
+}
+
+// ── The commands ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function addServe(program: Command, io: CommandIo): void {
+  program
+    .command("serve")
+    .description("Run the gateway until SIGTERM or SIGINT, which lets calls under way finish.")
+    .option("-c, --config <file>", "the operator's file")
+    .addOption(new Option("--demo", "simulated providers and a demo key, without a file").conflicts("config"))
+    .option("--data-dir <folder>", "where --demo keeps its journal", "./data")
+    .addHelpText(
+      "after",
+      examples(
+        "llm-gateway serve --config gateway.yaml",
+        "llm-gateway serve --demo",
+        "OPENAI_API_KEY=… llm-gateway serve --demo    with the real provider beside the simulated ones",
+      ),
+    )
+    .action(async (options: { config?: string; demo?: boolean; dataDir: string }) => {
+      if (options.config === undefined && options.demo !== true) {
+        throw new CommandError("serve needs --config FILE, or --demo to run without one", { exitCode: 2 });
+      }
+      const { serve } = await import("./serve.ts");
+      await serve(
+        options.config === undefined
+          ? { kind: "demo", dataDir: options.dataDir }
+          : { kind: "config", file: options.config },
+        io,
+      );
+    });
+}
+
+function addCheck(program: Command, io: CommandIo, exit: Exit): void {
+  program
+    .command("check")
+    .description("Check the operator's file: every problem at once, each with its line. Exit code 1 when there is one.")
+    .requiredOption("-c, --config <file>", "the operator's file")
+    .addHelpText("after", examples("llm-gateway check --config gateway.yaml"))
+    .action(async (options: { config: string }) => {
+      const [{ check }, { knownNames }] = await Promise.all([import("./check.ts"), import("./known-names.ts")]);
+      exit.code = await check(options, knownNames, io);
+    });
+}
+
+function addSimulate(program: Command, controlHelp: string): void {
+  program
+    .command("simulate")
+    .description("Run the simulator alone: an HTTP server that speaks the providers' wire formats.")
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--port <number>", "port to listen on; 0: any that is free", wholeNumber(0, 65_535), 0)
+    .option("--seed <number>", "another seed gives other answers", wholeNumber(0, Number.MAX_SAFE_INTEGER), 1)
+    .addOption(
+      new Option("--pace <duration>", "wait before each token, e.g. 20ms").argParser(duration).default(0, "none"),
+    )
+    .addHelpText(
+      "after",
+      examples("llm-gateway simulate --port 8080", "llm-gateway simulate --port 8080 --pace 20ms") +
+        (controlHelp === "" ? "" : `\n${controlHelp}\n`),
+    )
+    .action(async (options: { host: string; port: number; seed: number; pace: number }) => {
+      const { simulate } = await import("./simulate.ts");
+      await simulate({ host: options.host, port: options.port, seed: options.seed, paceMs: options.pace });
+    });
+}
+
+function addKeys(program: Command, io: CommandIo): void {
+  const keys = program.command("keys").description("Keys of callers.");
+  keys
+    .command("create")
+    .description("Make a key: its secret, shown this once, and the line of the config that knows it by its digest.")
+    .requiredOption("--project <id>", "project that the key belongs to")
+    .option("--id <name>", "name of the key (default: the project and six letters)")
+    .option("--roles <list>", "inference, usage, admin, platform (default: inference)", list)
+    .option("--models <list>", "models that may be named (default: all)", list)
+    .option("--expires <date>", "from when on it is refused, e.g. 2027-06-30")
+    .option("-q, --quiet", "the secret alone on standard output, the line on standard error", false)
+    .addHelpText(
+      "after",
+      examples(
+        "llm-gateway keys create --project search",
+        "llm-gateway keys create --project search --models support-chat --expires 2027-06-30",
+        "llm-gateway keys create --project search --quiet 2>>keys.yaml | kubectl create secret …",
+      ),
+    )
+    .action(async (options: import("./keys-create.ts").KeysCreateOptions) => {
+      const { keysCreate } = await import("./keys-create.ts");
+      keysCreate(options, io);
+    });
+}
+
+function addUsage(program: Command, io: CommandIo): void {
+  const usage = program.command("usage").description("Usage events of a running gateway.");
+  withGateway(usage.command("tail"))
+    .description("Follow usage events as they happen.")
+    .option("--cursor <position>", "continue after this position (default: only new events)")
+    .addHelpText(
+      "after",
+      examples("llm-gateway usage tail", "llm-gateway usage tail --project search --json | jq .cost"),
+    )
+    .action(async (options: import("./usage-tail.ts").UsageTailOptions) => {
+      const { usageTail } = await import("./usage-tail.ts");
+      await usageTail(withKey(options, io), io);
+    });
+  withGateway(usage.command("sum"))
+    .description("Sum usage by dimension and time.")
+    .addOption(
+      new Option("--by <list>", "project, key, team, end_user, model, provider, operation, outcome, label:NAME")
+        .argParser(list)
+        .default(["model"], "model"),
+    )
+    .addOption(
+      new Option("--since <duration>", "how far back, e.g. 24h or 7d").argParser(duration).default(dayMs, "24h"),
+    )
+    .addOption(
+      new Option("--interval <width>", "a row for each time bucket, in UTC").choices([
+        "minute",
+        "hour",
+        "day",
+        "month",
+      ]),
+    )
+    .addHelpText(
+      "after",
+      examples(
+        "llm-gateway usage sum --by model,project --since 24h",
+        "llm-gateway usage sum --by project --since 7d --interval day",
+        "llm-gateway usage sum --by label:feature --json",
+      ),
+    )
+    .action(
+      async ({ since, ...options }: Omit<import("./usage-sum.ts").UsageSumOptions, "sinceMs"> & { since: number }) => {
+        const { usageSum } = await import("./usage-sum.ts");
+        await usageSum({ ...withKey(options, io), sinceMs: since }, io);
+      },
+    );
+}
+
+/** The options that both usage commands have. */
+function withGateway(command: Command): Command {
+  return (
+    command
+      .option("-a, --address <address>", "gateway: host:port, or a URL for TLS", defaultAddress)
+      // Not a default of the option: help would print it.
+      .option("-k, --key <secret>", "secret of a key with the role usage (default: the variable LLM_GATEWAY_KEY)")
+      .option("--ca <file>", "certificates that the gateway's is checked against, PEM")
+      .option("--project <id>", "only this project")
+      .option("--model <id>", "only this model")
+      .option("--json", "JSON lines", false)
+  );
+}
+
+function withKey<Options extends { readonly key?: string | undefined }>(options: Options, io: CommandIo) {
+  return { ...options, key: options.key ?? io.environment["LLM_GATEWAY_KEY"] };
+}
+
+function addNats(program: Command, io: CommandIo): void {
+  const nats = program.command("nats").description("The NATS stream of usage events.");
+  nats
+    .command("setup")
+    .description("Make or update the stream that the config names, and the consumer that bills from it.")
+    .requiredOption("-c, --config <file>", "the operator's file, with usage.nats")
+    .addOption(new Option("--replicas <number>", "copies of the stream").choices(["1", "3", "5"]))
+    .option("--max-bytes <size>", "most bytes of the stream, e.g. 100GiB (default: no limit but the disk)", size)
+    .option("--max-age <duration>", "how long events stay (default: 30d)", duration)
+    .option("--dedupe-window <duration>", "how long a repeated event is dropped (default: 30m)", duration)
+    .option("--consumer <name>", "durable consumer (default: billing)")
+    .addHelpText(
+      "after",
+      examples(
+        "llm-gateway nats setup --config gateway.yaml",
+        "llm-gateway nats setup --config gateway.yaml --replicas 3 --max-bytes 100GiB",
+      ),
+    )
+    .action(async (options: NatsFlags) => {
+      const [{ natsSetup }, { knownNames }] = await Promise.all([
+        import("./nats-setup.ts"),
+        import("./known-names.ts"),
+      ]);
+      const { maxAge, dedupeWindow, replicas, ...rest } = options;
+      const settings = { ...rest, replicas: toReplicas(replicas), maxAgeMs: maxAge, duplicateWindowMs: dedupeWindow };
+      await natsSetup(settings, knownNames, io);
+    });
+}
+
+type NatsFlags = {
+  readonly config: string;
+  readonly replicas?: string;
+  readonly maxBytes?: number;
+  readonly maxAge?: number;
+  readonly dedupeWindow?: number;
+  readonly consumer?: string;
+};
+
+function toReplicas(text: string | undefined): 1 | 3 | 5 | undefined {
+  return ([1, 3, 5] as const).find((count) => String(count) === text);
+}
+
+// ── Words of the command line ───────────────────────────────────────────────────────────────────────────────────────
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+}
+
+function duration(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === undefined) throw new InvalidArgumentError('Say a number with its unit, e.g. "30s" or "24h".');
+  return milliseconds;
+}
+
+function size(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new InvalidArgumentError('Say a number with its unit, e.g. "100GiB".');
+  return bytes;
+}
+
+function list(text: string): readonly string[] {
+  return text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (Number.isNaN(number) || number < min || number > max) {
+      throw new InvalidArgumentError(`Say a whole number from ${min} to ${max}.`);
+    }
+    return number;
+  };
+}
+
+/** What model names mean to the simulator; loaded only for those who ask for help on it. */
+async function simulatorHelp(words: readonly string[]): Promise<string> {
+  const isAsked = words.includes("simulate") && words.some((word) => ["--help", "-h", "help"].includes(word));
+  if (!isAsked) return "";
+  const { controlHelp } = await import("../simulator/controls.ts");
+  const width = Math.max(...controlHelp.map(({ form }) => form.length));
+  const lines = controlHelp.map(({ form, help }) => `\n  ${form.padEnd(width)}  ${help}`);
+  return `\n\nWhat a model name asks for: "sim-" and these words, joined by "+", e.g. sim-tokens-50+pace-20ms${lines.join("")}`;
+}
+
+// ── Errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function reportError(error: unknown, io: CommandIo): ExitCode {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // Commander has said why already.
+  if (!(error instanceof Error)) {
+    io.err("llm-gateway: failed\n");
+    return 1;
+  }
+  // Not one line: a file with several mistakes tells them all.
+  const isList = error.name === "ConfigProblems";
+  io.err(isList ? `${error.message}\n` : `llm-gateway: ${firstLine(error.message)}\n`);
+  return error instanceof CommandError ? error.exitCode : 1;
+}
+
+function firstLine(message: string): string {
+  const [line = ""] = message.split("\n", 1);
+  return line === "" ? "failed" : line;
+}

@@ -1,0 +1,182 @@
+import { once } from "node:events";
+import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { afterEach, describe, expect, it } from "vitest";
+import { Outcome, type QueryUsageRequest, UsageEventSchema, UsageRowSchema, UsageService } from "../contract.ts";
+import type { CommandIo } from "./command-io.ts";
+import { runProgram } from "./program.ts";
+
+const key = "llmg_canary";
+let server: Http2Server | undefined;
+const sessions = new Set<ServerHttp2Session>();
+
+/** A gateway that has nothing but this UsageService; gives its address. */
+async function listen(service: Partial<ServiceImpl<typeof UsageService>>, port = 0): Promise<string> {
+  server = createServer(connectNodeAdapter({ routes: (router) => router.service(UsageService, service) }));
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+  });
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function stop(): Promise<void> {
+  for (const session of sessions) session.destroy();
+  if (server?.listening) await new Promise((resolve) => server?.close(resolve));
+}
+
+afterEach(stop);
+
+function start(words: readonly string[], onOut: (all: string) => void = () => undefined) {
+  const written = { out: "", err: "" };
+  const ending = new AbortController();
+  const io: CommandIo = {
+    out: (text) => {
+      written.out += text;
+      onOut(written.out);
+    },
+    err: (text) => {
+      written.err += text;
+    },
+    isTerminal: false,
+    environment: { LLM_GATEWAY_KEY: key },
+    nowMs: () => 1_800_000_000_000,
+    signal: ending.signal,
+  };
+  return { written, end: () => ending.abort(), code: runProgram(["node", "llm-gateway", "usage", ...words], io) };
+}
+
+const row = (model: string, project: string, calls: bigint, costNanoUsd: bigint) =>
+  create(UsageRowSchema, {
+    dimensions: { model, project },
+    labels: { feature: "search" },
+    requestCount: calls,
+    errorCount: 1n,
+    inputTokens: 1200n,
+    cacheReadInputTokens: 1000n,
+    outputTokens: 34n,
+    costNanoUsd,
+  });
+
+const event = (id: string, model: string) =>
+  create(UsageEventSchema, {
+    eventId: id,
+    eventTime: timestampFromMs(1_800_000_000_000),
+    principal: { projectId: "search" },
+    requestedModel: model,
+    model,
+    provider: "anthropic",
+    outcome: Outcome.SUCCEEDED,
+    usage: { inputTokens: 12 },
+    cost: { totalNanoUsd: 1_234_567n },
+    duration: durationFromMs(1250),
+  });
+
+describe("usage sum", () => {
+  it("asks for the dimensions and the time, page by page, and prints an aligned table with its total", async () => {
+    const asked: QueryUsageRequest[] = [];
+    const authorisations: (string | null)[] = [];
+    const address = await listen({
+      queryUsage(request, context) {
+        asked.push(request);
+        authorisations.push(context.requestHeader.get("authorization"));
+        return request.pageToken === ""
+          ? { rows: [row("chat", "search", 2n, 1_500n)], nextPageToken: "more" }
+          : { rows: [row("\u001b[31mlocal-chat", "", 10n, 2_000_000_000n)] };
+      },
+    });
+    const { written, code } = start(["sum", "-a", address, "--by", "model,project,label:feature", "--since", "1h"]);
+    expect(await code).toBe(0);
+    expect(written.out).toBe(
+      [
+        "MODEL            PROJECT  FEATURE  CALLS  ERRORS  INPUT  CACHED  OUTPUT  COST USD",
+        "chat             search   search       2       1   1200    1000      34  0.000002",
+        "?[31mlocal-chat  -        search      10       1   1200    1000      34  2.000000",
+        "total                                 12       2   2400    2000      68  2.000002",
+        "",
+      ].join("\n"),
+    );
+    expect(asked.map(({ groupByLabels, pageToken }) => [groupByLabels, pageToken])).toEqual([
+      [["feature"], ""],
+      [["feature"], "more"],
+    ]);
+    expect(asked[0]?.filter?.startTime?.seconds).toBe(1_800_000_000n - 3600n);
+    expect(authorisations).toEqual([`Bearer ${key}`, `Bearer ${key}`]);
+  });
+
+  it("prints JSON lines that a program can read", async () => {
+    const address = await listen({ queryUsage: () => ({ rows: [row("chat", "search", 2n, 1_500n)] }) });
+    const { written, code } = start(["sum", "--address", `http://${address}`, "--json"]);
+    expect(await code).toBe(0);
+    expect(JSON.parse(written.out)).toMatchObject({ requestCount: "2", costNanoUsd: "1500" });
+  });
+
+  it("says so when there is none", async () => {
+    const address = await listen({ queryUsage: () => ({}) });
+    const { written, code } = start(["sum", "-a", address]);
+    expect([await code, written.out]).toEqual([0, "no usage in this time\n"]);
+  });
+
+  it("says in one line why it failed, and exit code 1", async () => {
+    const address = await listen({
+      queryUsage() {
+        throw new ConnectError("credentials", Code.Unauthenticated);
+      },
+    });
+    const refused = start(["sum", "-a", address]);
+    expect([await refused.code, refused.written.err]).toEqual([1, "llm-gateway: the gateway does not know this key\n"]);
+    await stop();
+    const absent = start(["sum", "-a", address]);
+    expect([await absent.code, absent.written.err]).toEqual([
+      1,
+      `llm-gateway: no gateway answers at ${address}; is it running?\n`,
+    ]);
+  });
+});
+
+describe("usage tail", () => {
+  it("prints events as they come, goes on after the last one when the connection is lost, and ends when told", async () => {
+    const cursors: string[] = [];
+    const address = await listen({
+      async *watchUsageEvents(request) {
+        cursors.push(request.cursor);
+        yield { cursor: "c0" };
+        yield { event: event("1", "chat"), cursor: "c1" };
+        throw new ConnectError("draining", Code.Unavailable);
+      },
+    });
+    const { written, code, end } = start(["tail", "-a", address], (all) => {
+      if (all.split("chat").length > 2) end();
+    });
+    expect(await code).toBe(0);
+    expect(cursors).toEqual(["", "c1"]);
+    const [head, first] = written.out.split("\n");
+    expect(head).toMatch(/^TIME +PROJECT +MODEL +PROVIDER +OUTCOME +INPUT +OUTPUT +COST USD +MS$/);
+    expect(first).toMatch(/^2027-01-15 08:00:00 {2}search +chat +anthropic +succeeded +12 +\? +0\.001235 +1250$/);
+    expect(written.err).toBe("connection lost; connecting again\n");
+  });
+
+  it("prints JSON lines, from a position on", async () => {
+    const address = await listen({
+      async *watchUsageEvents(request) {
+        yield { event: event(request.cursor, "chat"), cursor: "c1" };
+      },
+    });
+    const { written, code, end } = start(["tail", "-a", address, "--json", "--cursor", "c7"], () => end());
+    expect(await code).toBe(0);
+    expect(JSON.parse(written.out)).toMatchObject({ eventId: "c7", model: "chat" });
+  });
+
+  it("fails at once when no gateway answers", async () => {
+    const address = await listen({});
+    await stop();
+    const { written, code } = start(["tail", "-a", address, "--json"]);
+    expect([await code, written.err]).toEqual([1, `llm-gateway: no gateway answers at ${address}; is it running?\n`]);
+  });
+});
