@@ -28,10 +28,10 @@ export class GrpcReply {
     this.#headers["llmgateway-response-id"] = toHeaderText(responseId);
   }
 
-  /** False: the caller reads slowly, and the stream says "drain" when it has caught up. */
+  /** False: the caller reads slowly, and the stream says "drain" when it has caught up; or it has gone, and says "close". */
   write(frames: Buffer): boolean {
     if (!this.#isWritable()) {
-      return true;
+      return false;
     }
     this.#sendHeaders();
     return this.#stream.write(frames);
