@@ -6,6 +6,7 @@ import { type BaseUrl, parseBaseUrl, pathBelow } from "../base-url.ts";
 import { withBearer, withHeader } from "../bearer-credential.ts";
 import { type JsonOutObject, writeJson } from "../json-writer.ts";
 import type { Provider, ProviderSettings, Translation, TranslationContext } from "../provider.ts";
+import { toCountBody } from "./count-body.ts";
 import { toFailure } from "./failure.ts";
 import { toMessagesBody } from "./messages-body.ts";
 import { createMessagesReader } from "./reader.ts";
@@ -65,10 +66,4 @@ function toRequest(base: BaseUrl, path: string, headers: HttpHeaders, body: stri
 function addCredential(request: HttpRequest, credential: Credential): HttpRequest {
   if (credential.kind === "api-key") return withHeader(request, "x-api-key", credential.value);
   return withBearer(request, credential);
-}
-
-/** What shapes the prompt; the counting endpoint refuses the rest ("Count tokens in a Message"). */
-export function toCountBody(body: JsonOutObject): JsonOutObject {
-  const { model, system, messages, tools, tool_choice, thinking, output_config } = body;
-  return { model, system, messages, tools, tool_choice, thinking, output_config };
 }

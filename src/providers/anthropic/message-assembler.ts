@@ -36,6 +36,12 @@ export interface MessageAssembler {
   facts(): CompletionFacts;
 }
 
+/** Reads a message that came in one piece. */
+export function readWholeMessage(assembler: MessageAssembler, message: JsonRecord): void {
+  assembler.start(message);
+  assembler.end({ stop_reason: message["stop_reason"], stop_details: message["stop_details"] }, undefined, {});
+}
+
 type OpenBlock = {
   readonly kind: BlockKind;
   /** Position of the part; -1 for a `whole` block, whose part begins when it ends. */

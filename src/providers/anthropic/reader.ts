@@ -3,7 +3,7 @@ import { asNumber, asObject, JsonError, type JsonRecord, parseJson } from "../..
 import type { WireEvent } from "../../wire/wire-event.ts";
 import type { EventReader, ReadContext } from "../provider.ts";
 import { toStreamFailure } from "./failure.ts";
-import { createMessageAssembler } from "./message-assembler.ts";
+import { createMessageAssembler, readWholeMessage } from "./message-assembler.ts";
 
 /** Reads the stream of the Messages API ("Streaming Messages"); also the chunks of Bedrock's InvokeModel, once unpacked. */
 export function createMessagesReader(context: ReadContext): EventReader {
@@ -31,6 +31,11 @@ export function createMessagesReader(context: ReadContext): EventReader {
           break;
         case "message_delta":
           message.end(asObject(payload["delta"]) ?? {}, asObject(payload["usage"]), payload);
+          break;
+        case "message":
+          // Vertex AI may answer a streamed request with one event that holds the whole message.
+          readWholeMessage(message, payload);
+          isDone = true;
           break;
         case "message_stop":
           isDone = true;

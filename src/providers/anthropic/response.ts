@@ -5,7 +5,7 @@ import { ProviderFailure } from "../../domain/provider-failure.ts";
 import { asArray, asNumber, asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
 import type { ReadContext } from "../provider.ts";
 import { toStreamFailure } from "./failure.ts";
-import { createMessageAssembler } from "./message-assembler.ts";
+import { createMessageAssembler, readWholeMessage } from "./message-assembler.ts";
 
 /** A whole message. Throws `ProviderFailure` when the body is none, or an error in spite of its status. */
 export function fromMessage(body: Uint8Array, context: ReadContext): Completion {
@@ -13,17 +13,11 @@ export function fromMessage(body: Uint8Array, context: ReadContext): Completion 
   if (message["error"] !== undefined) throw toStreamFailure(message);
   if (asArray(message["content"]) === undefined) throw new ProviderFailure("bad-response", "the answer has no content");
   const assembler = createMessageAssembler(context);
-  assembler.start(message);
-  assembler.end(pickEnd(message), undefined, {});
+  readWholeMessage(assembler, message);
   assembler.close();
   const parts: Part[] = [];
   for (const event of assembler.take()) foldEvent(parts, event);
   return { ...assembler.facts(), parts };
-}
-
-/** What a stream tells in `message_delta`. */
-function pickEnd(message: JsonRecord): JsonRecord {
-  return { stop_reason: message["stop_reason"], stop_details: message["stop_details"] };
 }
 
 /** Answer of `/v1/messages/count_tokens`. */

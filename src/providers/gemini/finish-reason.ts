@@ -1,0 +1,28 @@
+import { FinishReason } from "../../contract.ts";
+
+/** `Candidate.finishReason`. Calls are finished with STOP, so the parts tell whether the caller is to act. */
+export function toFinishReason(word: string, hasCalls: boolean): FinishReason {
+  if (word === "") return FinishReason.UNSPECIFIED;
+  if (word === "STOP" && hasCalls) return FinishReason.TOOL_CALLS;
+  return finishReasons[word] ?? FinishReason.OTHER;
+}
+
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  FINISH_REASON_UNSPECIFIED: FinishReason.UNSPECIFIED,
+  STOP: FinishReason.STOP,
+  MAX_TOKENS: FinishReason.MAX_TOKENS,
+  SAFETY: FinishReason.CONTENT_FILTER,
+  RECITATION: FinishReason.CONTENT_FILTER,
+  LANGUAGE: FinishReason.CONTENT_FILTER,
+  BLOCKLIST: FinishReason.CONTENT_FILTER,
+  PROHIBITED_CONTENT: FinishReason.CONTENT_FILTER,
+  SPII: FinishReason.CONTENT_FILTER,
+  IMAGE_SAFETY: FinishReason.CONTENT_FILTER,
+  IMAGE_PROHIBITED_CONTENT: FinishReason.CONTENT_FILTER,
+  IMAGE_RECITATION: FinishReason.CONTENT_FILTER,
+  MODEL_ARMOR: FinishReason.GUARDRAIL,
+  MALFORMED_FUNCTION_CALL: FinishReason.MALFORMED_OUTPUT,
+  MALFORMED_RESPONSE: FinishReason.MALFORMED_OUTPUT,
+  UNEXPECTED_TOOL_CALL: FinishReason.MALFORMED_OUTPUT,
+  CONTINUATION: FinishReason.PAUSED,
+};

@@ -1,0 +1,67 @@
+// The Gemini API of Google AI Studio (ai.google.dev/api/generate-content).
+import type { CompleteRequest } from "../../contract.ts";
+import { parseBaseUrl, pathBelow } from "../base-url.ts";
+import { type JsonOutObject, writeJson } from "../json-writer.ts";
+import type { Provider, ProviderSettings, Translation, TranslationContext } from "../provider.ts";
+import { addGoogleCredential } from "./credential.ts";
+import { toFailure } from "./failure.ts";
+import { toGenerateBody } from "./generate-body.ts";
+import { createGenerateReader } from "./reader.ts";
+import { fromGenerateResponse, fromTokenCount } from "./response.ts";
+
+const stateProvider = "gemini";
+
+/** `settings.baseUrl` defaults to https://generativelanguage.googleapis.com, `settings.apiVersion` to "v1beta". */
+export function createGeminiProvider(settings: ProviderSettings): Provider {
+  const base = parseBaseUrl(settings.baseUrl ?? "https://generativelanguage.googleapis.com");
+  const version = settings.apiVersion ?? "v1beta";
+  const name = "gcp.gemini";
+  const aliases = [...new Set(["google", stateProvider, name, settings.kind, settings.id])];
+
+  function translate(
+    request: CompleteRequest,
+    context: TranslationContext,
+    method: string,
+    shape: (body: JsonOutObject) => JsonOutObject,
+  ): Translation {
+    const made = toGenerateBody(request, context, { aliases, hasServiceTier: true });
+    if (made.kind === "unsupported") return made;
+    const path = pathBelow(base, `/${version}/${toModelPath(context.model)}:${method}`);
+    const headers = { "content-type": "application/json" };
+    const body = writeJson(shape(made.body));
+    return {
+      kind: "request",
+      request: { method: "POST", origin: base.origin, path, headers, body },
+      warnings: made.log.warnings,
+    };
+  }
+
+  return {
+    name,
+    aliases,
+    authorise: addGoogleCredential,
+    toFailure,
+    chat: {
+      framing: "sse",
+      toHttpRequest: (request, mode, context) => {
+        const method = mode === "stream" ? "streamGenerateContent?alt=sse" : "generateContent";
+        return translate(request, context, method, (body) => body);
+      },
+      fromHttpResponse: (response, context) => fromGenerateResponse(response.body, context, stateProvider),
+      createReader: (context) => createGenerateReader(context, stateProvider),
+    },
+    countTokens: {
+      toHttpRequest: (request, context) =>
+        translate(request, context, "countTokens", (body) => ({
+          generateContentRequest: { model: toModelPath(context.model), ...body },
+        })),
+      fromHttpResponse: (response) => fromTokenCount(response.body),
+    },
+  };
+}
+
+/** "gemini-2.5-flash" to "models/gemini-2.5-flash"; "tunedModels/…" stays. */
+function toModelPath(model: string): string {
+  const path = model.includes("/") ? model : `models/${model}`;
+  return path.split("/").map(encodeURIComponent).join("/");
+}
