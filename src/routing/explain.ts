@@ -1,3 +1,4 @@
+import { arrange } from "./arrange.ts";
 import type { PlannedTarget, RouteQuery, SkippedTarget } from "./itinerary.ts";
 import { expectedLatencyMs } from "./order/expected-latency.ts";
 import { expectedOutputTokens, type Plan } from "./plan-call.ts";
@@ -34,7 +35,7 @@ export function explainPlan(
   expectedCost: (target: RoutedTarget) => number | undefined,
   limits: RoutingLimits,
 ): Explanation {
-  const targets = plan.targets.map((routed) => ({
+  const targets = arrange(plan.targets, query, limits).targets.map((routed) => ({
     ...routed.planned,
     expectedCostNanoUsd: expectedCost(routed),
     expectedLatencyMs: expectedLatencyMs(routed.health, expectedOutputTokens(routed, query, limits)),
@@ -45,10 +46,7 @@ export function explainPlan(
     ruleId: plan.ruleId,
     modelId: targets[0]?.modelId ?? plan.route.modelId,
     attemptsMax: plan.attemptsMax,
-    targets: [
-      ...targets.filter((target) => target.skippedBecause === undefined),
-      ...targets.filter((target) => target.skippedBecause !== undefined),
-    ],
+    targets,
     excluded: plan.excluded.map(({ routed, exclusion }) => ({
       ...routed.planned,
       because: exclusion.violation.description,

@@ -215,6 +215,21 @@ describe("order", () => {
     expect(failureOf(() => router.begin(narrow)).reason).toBe(ErrorReason.MODEL_NOT_ALLOWED);
   });
 
+  it("puts a target behind that would probably not answer within the deadline", () => {
+    const router = routerOf([modelConfig("chat", [targetConfig("slow"), targetConfig("new")])]);
+    const first = router.begin(queryOf(requestOf("chat")));
+    const step = first.next(1_000);
+    if (step.kind !== "attempt") throw new Error("gave up");
+    first.started(step.planned, 1_000);
+    first.succeeded(step.planned, { durationMs: 20_000, timeToFirstTokenMs: 10_000, outputTokens: 50 }, 21_000);
+    const at = { nowMs: 21_000 };
+    const patient = router.begin(queryOf(requestOf("chat"), { ...at, deadlineMs: 60_000 }));
+    expect(patient.candidates[0]?.target.id).toBe("slow");
+    const hurried = router.begin(queryOf(requestOf("chat"), { ...at, deadlineMs: 26_000 }));
+    expect(hurried.candidates.map(({ target }) => target.id)).toEqual(["new", "slow"]);
+    expect(hurried.skipped).toEqual([]);
+  });
+
   it("keeps a conversation with the target whose cache holds it", () => {
     const router = routerOf([modelConfig("chat", [targetConfig("a"), targetConfig("b")], { strategy: "least_busy" })]);
     const request = requestOf("chat", "hi", { routing: { affinityKey: "talk" } });

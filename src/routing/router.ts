@@ -1,16 +1,16 @@
 import type { ModelConfig, TargetConfig } from "../config/config.ts";
 import type { Target } from "../domain/target.ts";
 import { AffinityMemory } from "./affinity-memory.ts";
+import { arrange } from "./arrange.ts";
 import { CallItinerary } from "./call-itinerary.ts";
 import type { PriceSource } from "./expected-cost.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
-import type { PlannedTarget, RouteQuery, Router, SkippedTarget } from "./itinerary.ts";
+import type { PlannedTarget, RouteQuery, Router } from "./itinerary.ts";
 import { expectedCostAt, memoryKeyOf, type Plan, type PlanningParts, planCall } from "./plan-call.ts";
-import { buildRoutes, type RoutedTarget, type Routes } from "./route.ts";
+import { buildRoutes, type Routes } from "./route.ts";
 import { type RoutingLimits, routingLimits } from "./routing-limits.ts";
 import { noRules, type RuleBook } from "./rules.ts";
 import type { HealthSnapshot } from "./target-health.ts";
-import { whySkipped } from "./why-skipped.ts";
 
 export type RouterOptions = {
   readonly models: readonly ModelConfig[];
@@ -62,11 +62,9 @@ export function createRouter(options: RouterOptions): RoutingDesk {
 }
 
 function beginCall(plan: Plan, query: RouteQuery, parts: PlanningParts): CallItinerary {
-  const { nowMs } = query;
-  const skipped = findSkipped(plan.targets, query);
-  const targets = skipped.length === 0 ? plan.targets : readyFirst(plan.targets, skipped);
-  const unchanged = skipped.length === 0 && plan.untouched !== undefined;
-  const candidates = unchanged ? plan.untouched.planned : targets.map(({ planned }) => planned);
+  const { targets, skipped } = arrange(plan.targets, query, parts.limits);
+  const isUntouched = plan.untouched !== undefined && targets === plan.targets;
+  const candidates = isUntouched ? plan.untouched.planned : targets.map(({ planned }) => planned);
   const memoryKey = memoryKeyOf(query);
   return new CallItinerary({
     ruleId: plan.ruleId,
@@ -83,30 +81,8 @@ function beginCall(plan: Plan, query: RouteQuery, parts: PlanningParts): CallIti
     onServed:
       memoryKey === ""
         ? undefined
-        : ({ deployment }, servedAtMs) =>
-            parts.affinity.served(memoryKey, deployment, query.inputTokens, Math.max(servedAtMs, nowMs)),
+        : ({ deployment }, nowMs) => parts.affinity.served(memoryKey, deployment, query.inputTokens, nowMs),
   });
-}
-
-const none: readonly SkippedTarget[] = [];
-
-/** Targets that nobody would call now, with the reason. */
-function findSkipped(targets: readonly RoutedTarget[], query: RouteQuery): readonly SkippedTarget[] {
-  let skipped: SkippedTarget[] | undefined;
-  for (const target of targets) {
-    const because = whySkipped(target, query);
-    if (because === undefined) continue;
-    skipped ??= [];
-    skipped.push({ target: target.planned.target, modelId: target.planned.modelId, because });
-  }
-  return skipped ?? none;
-}
-
-/** The skipped ones stay candidates, behind the others: their time may come while the call waits. */
-function readyFirst(targets: readonly RoutedTarget[], skipped: readonly SkippedTarget[]): readonly RoutedTarget[] {
-  const isSkipped = (target: RoutedTarget): boolean =>
-    skipped.some((one) => one.target === target.planned.target && one.modelId === target.planned.modelId);
-  return [...targets.filter((target) => !isSkipped(target)), ...targets.filter(isSkipped)];
 }
 
 function targetStates(routes: Routes, nowMs: number): readonly TargetState[] {
