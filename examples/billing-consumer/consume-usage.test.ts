@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { jetstream } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { UsageEventSchema } from "../../src/contract.ts";
+import { setUpStream } from "../../src/ledger/nats-setup.ts";
+import { type NatsServer, startNats } from "../../test/nats-server.ts";
+import { BillingDatabase } from "./billing-database.ts";
+import { consumeUsage } from "./consume-usage.ts";
+
+const subject = "llmgateway.usage.v1.search.chat.succeeded";
+
+describe("the billing consumer", () => {
+  let server: NatsServer;
+  let folder: string;
+  beforeEach(async () => {
+    server = await startNats();
+    await setUpStream({ access: { servers: [server.url] } });
+    folder = await mkdtemp(join(tmpdir(), "billing-"));
+  });
+  afterEach(async () => {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("books each event once, however often it is in the stream, and rides out a restart of NATS", async () => {
+    const path = join(folder, "billing.sqlite");
+    const publish = async (payloads: readonly Uint8Array[]): Promise<void> => {
+      const connection = await connect({ servers: server.url });
+      for (const payload of payloads) await jetstream(connection).publish(subject, payload);
+      await connection.close();
+    };
+    const eventOf = (id: string, cost: bigint, corrects = ""): Uint8Array =>
+      toBinary(
+        UsageEventSchema,
+        create(UsageEventSchema, { eventId: id, cost: { totalNanoUsd: cost }, correctsEventId: corrects }),
+      );
+    await publish([eventOf("a", 1n), eventOf("b", 2n), eventOf("a", 1n), new Uint8Array([255, 255])]);
+    const abort = new AbortController();
+    const database = new BillingDatabase(path);
+    const running = consumeUsage({
+      nats: { servers: server.url, reconnectTimeWait: 50 },
+      database,
+      signal: abort.signal,
+    });
+    const reading = new DatabaseSync(path);
+    const rows = (): unknown[] =>
+      reading
+        .prepare("SELECT event_id FROM usage_event ORDER BY event_id")
+        .all()
+        .map((row) => row["event_id"]);
+    await vi.waitFor(() => expect(rows()).toEqual(["a", "b"]), { timeout: 10_000 });
+    expect(reading.prepare("SELECT COUNT(*) AS n FROM unreadable").get()).toMatchObject({ n: 1 });
+
+    await server.kill();
+    await server.restart();
+    await publish([eventOf("b", 2n), eventOf("c", 3n, "a")]);
+    await vi.waitFor(() => expect(rows()).toEqual(["a", "b", "c"]), { timeout: 20_000 });
+    expect(reading.prepare("SELECT SUM(cost_nano_usd) AS cost FROM billable").get()).toMatchObject({ cost: 5 });
+    abort.abort();
+    await running;
+    reading.close();
+    database.close();
+  });
+});
