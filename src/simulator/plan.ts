@@ -4,7 +4,7 @@ import { asObject, type JsonRecord, parseJson } from "../wire/json.ts";
 import { type Controls, listedModels, parseModelControls } from "./controls.ts";
 import type { Routed } from "./registry.ts";
 import { type Script, toScript } from "./script.ts";
-import { type Asked, type Frame, type SimulatedWire, WireProblem } from "./wire.ts";
+import { type Asked, type Frame, type SimulatedWire, type WireFault, WireProblem } from "./wire.ts";
 
 export type Plan = {
   readonly status: number;
@@ -31,16 +31,15 @@ export function toPlan({ wire, route }: Routed, body: Uint8Array, settings: Plan
     if (route.kind === "count") return toJsonPlan(wire.count(json, route));
     return toChatPlan(wire, wire.read(json, route), settings);
   } catch (error) {
-    if (error instanceof WireProblem) return toFaultPlan(wire, 400, error.message);
+    if (error instanceof WireProblem) return toFaultPlan(wire, { status: 400, message: error.message });
     throw error;
   }
 }
 
 /** An error in the API's own form. */
-export function toFaultPlan(wire: SimulatedWire, status: number, message: string, retryAfterSeconds?: number): Plan {
-  const { headers, body } = wire.fault({ status, message });
-  const retryAfter = retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
-  return toWholePlan(status, { "content-type": "application/json", ...headers, ...retryAfter }, body, 0);
+export function toFaultPlan(wire: SimulatedWire, fault: WireFault): Plan {
+  const { headers, body } = wire.fault(fault);
+  return toWholePlan(fault.status, { "content-type": "application/json", ...headers }, body, 0);
 }
 
 function parseBody(body: Uint8Array): JsonRecord {
@@ -56,12 +55,13 @@ function parseBody(body: Uint8Array): JsonRecord {
 function toChatPlan(wire: SimulatedWire, asked: Asked, settings: PlanSettings): Plan {
   const modelControls = parseModelControls(asked.question.model, settings.baseControls);
   if (modelControls === undefined) {
-    return toFaultPlan(wire, 404, `The model \`${asked.question.model}\` does not exist.`);
+    return toFaultPlan(wire, { status: 404, message: `The model \`${asked.question.model}\` does not exist.` });
   }
   const script = toScript(asked.question, modelControls, settings.seed);
   const { controls } = script;
   if (controls.failStatus !== undefined) {
-    return toFaultPlan(wire, controls.failStatus, "The simulator was asked to fail.", controls.retryAfterSeconds);
+    const { failStatus: status, retryAfterSeconds } = controls;
+    return toFaultPlan(wire, { status, message: "The simulator was asked to fail.", retryAfterSeconds });
   }
   const insteadOfAnswer = toNoAnswer(asked, controls);
   if (insteadOfAnswer !== undefined) return insteadOfAnswer;

@@ -9,6 +9,7 @@ import { play } from "./play.ts";
 import { readBody } from "./read-body.ts";
 import { type Routed, routeToWire } from "./registry.ts";
 import { LoggedRequest, RequestLog, type SimulatedRequest } from "./request-log.ts";
+import type { WireFault } from "./wire.ts";
 
 export type SimulatorOptions = {
   /** Default "127.0.0.1". */
@@ -94,19 +95,20 @@ function toListener(
         sendJson(response, 404, { error: { message: `the simulator has nothing at ${method} ${path}` } });
         return;
       }
-      const plan =
-        body === undefined ? toFaultPlan(routed.wire, 413, "the body is too large") : toKnownPlan(routed, body);
-      playLogged(
-        plan,
-        new LoggedRequest(routed.wire.name, method, url, request.rawHeaders, body ?? Buffer.alloc(0)),
-        response,
-      );
+      const logged = new LoggedRequest(routed.wire.name, method, url, request.rawHeaders, body ?? Buffer.alloc(0));
+      playLogged(toKnownPlan(routed, request, body), logged, response);
     });
-
-    function toKnownPlan(routed: Routed, body: Buffer): Plan {
-      return refuseKey(routed, request) ?? cache.take(url, body, () => toPlan(routed, body, settings));
-    }
   };
+
+  function toKnownPlan(routed: Routed, request: IncomingMessage, body: Buffer | undefined): Plan {
+    const { wire, prefix } = routed;
+    if (body === undefined) return toFaultPlan(wire, { status: 413, message: "the body is too large" });
+    const url = request.url ?? "/";
+    const signed = { method: request.method ?? "GET", url: url.slice(prefix.length), headers: request.headers, body };
+    const refusal = refuseKey(request) ?? wire.verify?.(signed);
+    if (refusal !== undefined) return toFaultPlan(wire, refusal);
+    return cache.take(url, body, () => toPlan(routed, body, settings));
+  }
 
   function playLogged(plan: Plan, logged: LoggedRequest, response: ServerResponse): void {
     log.add(logged);
@@ -119,11 +121,13 @@ function toListener(
 }
 
 /** Any key will do, but two are refused, so that the care of keys can be tried: see `simulate --help`. */
-function refuseKey({ wire }: Routed, { headers }: IncomingMessage): Plan | undefined {
+function refuseKey({ headers }: IncomingMessage): WireFault | undefined {
   const key = headers["x-api-key"] ?? headers["api-key"] ?? headers["x-goog-api-key"] ?? headers.authorization;
-  if (typeof key !== "string" || !key.includes("sim-key-")) return undefined;
-  if (key.endsWith("sim-key-refused")) return toFaultPlan(wire, 401, "the key is not valid");
-  if (key.endsWith("sim-key-limited")) return toFaultPlan(wire, 429, "this key has reached its rate limit", 1);
+  if (typeof key !== "string") return undefined;
+  if (key.endsWith("sim-key-refused")) return { status: 401, message: "the key is not valid" };
+  if (key.endsWith("sim-key-limited")) {
+    return { status: 429, message: "this key has reached its rate limit", retryAfterSeconds: 1 };
+  }
   return undefined;
 }
 

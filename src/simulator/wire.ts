@@ -13,8 +13,10 @@ export interface SimulatedWire {
   read(body: JsonRecord, route: Route): Asked;
   /** Answer to a count; throws `WireProblem` likewise. */
   count(body: JsonRecord, route: Route): string;
-  /** Body of an error answer and its own headers. */
-  fault(fault: WireFault): { readonly headers: Readonly<Record<string, string>>; readonly body: string };
+  /** Body of an error answer and its own headers, `retry-after` among them where the API has it. */
+  fault(fault: WireFault): FaultAnswer;
+  /** Checks the proof of identity, where the API has one that can be checked; `undefined`: it is in order. */
+  verify?(request: SignedRequest): WireFault | undefined;
   listModels(models: readonly string[]): string;
 }
 
@@ -42,7 +44,27 @@ export type Frame = {
   readonly piece: boolean;
 };
 
-export type WireFault = { readonly status: number; readonly message: string; readonly model?: string | undefined };
+export type WireFault = {
+  readonly status: number;
+  readonly message: string;
+  readonly retryAfterSeconds?: number | undefined;
+};
+
+export type FaultAnswer = { readonly headers: Readonly<Record<string, string>>; readonly body: string };
+
+export type SignedRequest = {
+  readonly method: string;
+  /** Path and query as they came, without the prefix of the API. */
+  readonly url: string;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: Uint8Array;
+};
+
+/** The header that most APIs use for the wait. */
+export function retryAfterHeader({ retryAfterSeconds }: WireFault): Readonly<Record<string, string>> {
+  return retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
+}
 
 /** The request is not what the API takes. */
 export class WireProblem extends Error {

@@ -1,6 +1,13 @@
 import { asBoolean, type JsonRecord } from "../../wire/json.ts";
 import { sseEvent } from "../sse-frame.ts";
-import type { Asked, Route, SimulatedWire, WireFault } from "../wire.ts";
+import {
+  type Asked,
+  type FaultAnswer,
+  type Route,
+  retryAfterHeader,
+  type SimulatedWire,
+  type WireFault,
+} from "../wire.ts";
 import { toMessage, toMessageFrames } from "./messages-answer.ts";
 import { readMessagesQuestion } from "./messages-question.ts";
 
@@ -15,16 +22,21 @@ export const anthropicWire: SimulatedWire = {
 };
 
 function route(method: string, path: string): Route | undefined {
-  if (method === "POST" && path.endsWith("/messages")) return { kind: "chat" };
-  if (method === "POST" && path.endsWith("/messages/count_tokens")) return { kind: "count" };
   if (method === "GET" && path.endsWith("/models")) return { kind: "models" };
-  return undefined;
+  if (method !== "POST") return undefined;
+  if (path.endsWith("/messages")) return { kind: "chat" };
+  if (path.endsWith("/messages/count_tokens")) return { kind: "count" };
+  // On Vertex AI the model stands in the path, and whether to stream too.
+  const onVertex = /\/publishers\/anthropic\/models\/([^/:]+):(rawPredict|streamRawPredict)$/.exec(path);
+  const model = onVertex?.[1];
+  if (model === undefined) return undefined;
+  return { kind: "chat", model: decodeURIComponent(model), stream: onVertex?.[2] === "streamRawPredict" };
 }
 
-function read(body: JsonRecord): Asked {
+function read(body: JsonRecord, { model, stream }: Route): Asked {
   return {
-    question: readMessagesQuestion(body, true),
-    stream: asBoolean(body["stream"]) ?? false,
+    question: readMessagesQuestion(model === undefined ? body : { ...body, model }, true),
+    stream: stream ?? asBoolean(body["stream"]) ?? false,
     contentType: { unary: "application/json", stream: "text/event-stream; charset=utf-8" },
     toUnary: toMessage,
     toFrames: toMessageFrames,
@@ -47,11 +59,11 @@ const typesByStatus: Readonly<Record<number, string>> = {
   529: "overloaded_error",
 };
 
-function fault({ status, message }: WireFault): { headers: Record<string, string>; body: string } {
-  const type = typesByStatus[status] ?? (status < 500 ? "invalid_request_error" : "api_error");
+function fault(given: WireFault): FaultAnswer {
+  const type = typesByStatus[given.status] ?? (given.status < 500 ? "invalid_request_error" : "api_error");
   const requestId = "req_simulator";
-  const body = JSON.stringify({ type: "error", error: { type, message }, request_id: requestId });
-  return { headers: { "request-id": requestId }, body };
+  const body = JSON.stringify({ type: "error", error: { type, message: given.message }, request_id: requestId });
+  return { headers: { "request-id": requestId, ...retryAfterHeader(given) }, body };
 }
 
 function listModels(models: readonly string[]): string {

@@ -1,4 +1,4 @@
-import type { WireFault } from "../wire.ts";
+import { type FaultAnswer, retryAfterHeader, type WireFault } from "../wire.ts";
 
 type ErrorWords = { readonly type: string; readonly code: string | null };
 
@@ -10,11 +10,12 @@ const wordsByStatus: Readonly<Record<number, ErrorWords>> = {
   429: { type: "tokens", code: "rate_limit_exceeded" },
 };
 
+const otherError: ErrorWords = { type: "invalid_request_error", code: null };
 const serverError: ErrorWords = { type: "server_error", code: null };
 
 /** OpenAI's error envelope (API reference, "Error codes"). */
-export function toOpenAiError({ status, message }: WireFault): { headers: Record<string, string>; body: string } {
-  const { type, code } =
-    wordsByStatus[status] ?? (status < 500 ? { type: "invalid_request_error", code: null } : serverError);
-  return { headers: {}, body: JSON.stringify({ error: { message, type, param: null, code } }) };
+export function toOpenAiError(fault: WireFault): FaultAnswer {
+  const words = wordsByStatus[fault.status] ?? (fault.status < 500 ? otherError : serverError);
+  const body = JSON.stringify({ error: { message: fault.message, type: words.type, param: null, code: words.code } });
+  return { headers: retryAfterHeader(fault), body };
 }

@@ -21,7 +21,7 @@ export const openAiWire: SimulatedWire = {
 /** Whatever stands before the last words: "/v1", "/openai/deployments/NAME" as on Azure, or nothing. */
 function route(method: string, path: string): Route | undefined {
   if (method === "POST" && path.endsWith("/chat/completions")) return { kind: "chat" };
-  if (method === "GET" && path.endsWith("/models")) return { kind: "models" };
+  if (method === "GET" && (path.endsWith("/v1/models") || path === "/models")) return { kind: "models" };
   return undefined;
 }
 
