@@ -1,11 +1,17 @@
+import { createAnthropicProvider } from "./anthropic/index.ts";
 import { createCompatibleProvider } from "./compatible/index.ts";
+import { createGeminiProvider } from "./gemini/index.ts";
 import { createOpenAiProvider } from "./openai/index.ts";
 import type { Provider, ProviderFactory, ProviderSettings } from "./provider.ts";
+import { createVertexProvider } from "./vertex/index.ts";
 
 /** Every kind of provider: one line each. */
 const factories: Readonly<Record<string, ProviderFactory>> = {
+  anthropic: createAnthropicProvider,
+  gemini: createGeminiProvider,
   openai: createOpenAiProvider,
   "openai-compatible": createCompatibleProvider,
+  vertex: createVertexProvider,
 };
 
 /** Names for `kind:` in the config. */

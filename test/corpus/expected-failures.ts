@@ -20,6 +20,11 @@ const kindByStatus: Readonly<Record<number, FailureKind>> = {
 
 /** Where the body says more than the status, or how long to wait. By case id. */
 const exceptions: Readonly<Record<string, ExpectedFailure>> = {
+  "anthropic-messages-unary-context-length-exceeded-400-30126fa8": { kind: "context-length" },
+  "anthropic-messages-unary-error-429-synthetic-7d28b7": { kind: "rate-limited", retryAfterMs: 13_000 },
+  "gemini-generate-unary-error-400-c365f901": { kind: "credentials-rejected" },
+  "gemini-generate-unary-error-429-49fd2fb5": { kind: "rate-limited", retryAfterMs: 48_000 },
+  "vertex-generate-unary-context-length-exceeded-400-389952ce": { kind: "context-length" },
   "azure-openai-chat-unary-error-429-c8755283": { kind: "rate-limited", retryAfterMs: 1000 },
   "azure-openai-chat-unary-safety-block-400-synthetic-2b5ffd": { kind: "content-filtered" },
   "deepseek-chat-unary-context-length-exceeded-400-e7245931": { kind: "context-length" },
@@ -34,6 +39,11 @@ const exceptions: Readonly<Record<string, ExpectedFailure>> = {
 
 /** Failures inside an answer with status 200. */
 const insideStatus200: Readonly<Record<string, FailureKind>> = {
+  "anthropic-messages-stream-mid-stream-error-a3863e2b": "unavailable",
+  "anthropic-messages-stream-synthetic-synthetic-a38ead": "interrupted",
+  "vertex-generate-stream-mid-stream-error-5cc15679": "unavailable",
+  "vertex-generate-stream-safety-block-dedb3615": "content-filtered",
+  "vertex-generate-unary-safety-block-dfe16821": "content-filtered",
   "openai-chat-stream-mid-stream-error-synthetic-ef3a3d": "unavailable",
   "openai-chat-stream-synthetic-synthetic-c83b0d": "interrupted",
   "tgi-chat-stream-mid-stream-error-synthetic-2abcea": "unavailable",

@@ -4,24 +4,30 @@ import type { CorpusCase } from "./corpus.ts";
 
 /** Protocols of the corpus that no adapter reads yet. The suite fails when one of them has a row, so the set only shrinks. */
 export const protocolsWithoutAdapter: ReadonlySet<string> = new Set([
-  "anthropic-messages",
   "bedrock-converse",
   "bedrock-invoke",
   "cohere-v1-chat",
   "cohere-v2-chat",
-  "google-generate-content",
   "ollama-chat",
   "responses",
   "tgi-generate",
-  "vertex-anthropic",
 ]);
 
 /** Frames without an exchange: the wire decoders test them. */
 export const protocolsWithoutExchange: ReadonlySet<string> = new Set(["eventstream-frame"]);
 
 const settingsByProtocol: Readonly<Record<string, (corpusCase: CorpusCase) => ProviderSettings>> = {
+  "anthropic-messages": () => ({ id: "claude", kind: "anthropic" }),
   "chat-completions": ({ provider }) => chatSettings(provider),
+  "google-generate-content": ({ provider }) => googleSettings(provider),
+  "vertex-anthropic": () => ({ ...vertexSettings, publisher: "anthropic" }),
 };
+
+const vertexSettings = { id: "vertex", kind: "vertex", project: "p", location: "us-east5" };
+
+function googleSettings(provider: string): ProviderSettings {
+  return provider === "vertex" ? vertexSettings : { id: provider, kind: "gemini" };
+}
 
 /** Settings of the provider that reads this case; `undefined`: none does yet. */
 export function settingsOfCase(corpusCase: CorpusCase): ProviderSettings | undefined {

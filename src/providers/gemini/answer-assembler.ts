@@ -20,7 +20,7 @@ import { fromBase64 } from "../data-url.ts";
 import { createPartTracker } from "../part-tracker.ts";
 import type { ReadContext } from "../provider.ts";
 import { toProviderMessage } from "../provider-message.ts";
-import { toFinishReason } from "./finish-reason.ts";
+import { toFinishReason, toFinishWord } from "./finish-reason.ts";
 import { toCitations } from "./grounding.ts";
 import { toLogprobs } from "./logprobs.ts";
 import { toFindings } from "./safety.ts";
@@ -85,7 +85,7 @@ class Assembler implements AnswerAssembler {
     this.#candidate = { ...this.#candidate, ...rest };
     this.#note(toFindings(safetyRatings, this.#stateProvider, SafetySubject.OUTPUT, this.#wantsAll));
     this.#readParts(asArray(asObject(content)?.["parts"]) ?? [], toLogprobs(logprobsResult));
-    this.#finishReason = asString(finishReason) ?? this.#finishReason;
+    this.#finishReason = toFinishWord(finishReason) || this.#finishReason;
   }
 
   close(): void {

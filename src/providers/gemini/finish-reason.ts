@@ -1,5 +1,13 @@
 import { FinishReason } from "../../contract.ts";
 
+/** `finishReason` as its name; some clients have the API write enums as numbers. "" when there is none. */
+export function toFinishWord(value: unknown): string {
+  if (typeof value === "number") return wordByNumber[value] ?? String(value);
+  return typeof value === "string" ? value : "";
+}
+
+const wordByNumber: Readonly<Record<number, string>> = { 1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION" };
+
 /** `Candidate.finishReason`. Calls are finished with STOP, so the parts tell whether the caller is to act. */
 export function toFinishReason(word: string, hasCalls: boolean): FinishReason {
   if (word === "") return FinishReason.UNSPECIFIED;

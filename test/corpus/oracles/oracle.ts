@@ -1,5 +1,7 @@
 import type { Observed } from "../observed.ts";
+import * as anthropicMessages from "./anthropic-messages.ts";
 import * as chatCompletions from "./chat-completions.ts";
+import * as googleGenerateContent from "./google-generate-content.ts";
 
 /** An independent reading of raw answers, to compare the translation with. */
 export type Oracle = {
@@ -11,5 +13,8 @@ export type Oracle = {
 
 /** One row a protocol; a protocol with an adapter must have one. */
 export const oracleByProtocol: Readonly<Record<string, Oracle>> = {
+  "anthropic-messages": anthropicMessages,
   "chat-completions": chatCompletions,
+  "google-generate-content": googleGenerateContent,
+  "vertex-anthropic": anthropicMessages,
 };
