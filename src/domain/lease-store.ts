@@ -1,0 +1,44 @@
+// The port between policy and the shared state: accounts of whole units (nano-USD, tokens, requests) of which every
+// instance of the gateway leases a part and spends it without asking. Whatever crashes, `used + leases ≤ limit` holds in
+// the store, and what an instance spends never passes its lease.
+
+/** One budget or limit within one period. */
+export type Account = {
+  /** Unique per budget, scope and period; `[A-Za-z0-9_-]` and "." between. */
+  readonly key: string;
+  readonly limit: bigint;
+  /** Unix milliseconds; the store may forget the account some time after. Infinity: never. */
+  readonly endsAtMs: number;
+};
+
+/** What the lease holder asks for, in one step. */
+export type LeaseExchange = {
+  readonly account: Account;
+  /** Spent of the lease since the last exchange. */
+  readonly spent: bigint;
+  /** Part of the lease that is given back. */
+  readonly returned: bigint;
+  /** Less than this on top is of no use now; 0 when only to report. */
+  readonly need: bigint;
+  /** This much on top would be welcome. */
+  readonly want: bigint;
+};
+
+export type LeaseGrant = {
+  /** The whole lease after the exchange. */
+  readonly leased: bigint;
+  /** False: the store no longer knew our lease and has counted all of it as spent; `leased` is a new one. */
+  readonly isContinued: boolean;
+  /** Spent by all instances, as far as they have told. */
+  readonly used: bigint;
+  /** What nobody has spent or leased. */
+  readonly free: bigint;
+};
+
+export interface LeaseStore {
+  /** Durable when it resolves. Rejects when the store cannot be reached: nothing is granted then. */
+  exchange(exchange: LeaseExchange): Promise<LeaseGrant>;
+  /** What all have spent of an account; 0 for one that is not known. */
+  used(key: string): Promise<bigint>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,273 @@
+// "How much?": takes from every limit and budget that binds a call, all or none. Decided at once and in this process as
+// long as the leases suffice; only then is the shared state asked. Nothing is held for a call that was refused.
+import type { BudgetConfig, LimitConfig } from "../config/config.ts";
+import type { LeaseStore } from "../domain/lease-store.ts";
+import type { Caller } from "../domain/principal.ts";
+import type { Admission, AdmissionRequest, Reservation } from "../pipeline/ports.ts";
+import { type BudgetAlert, createAlertWatch } from "./budgets/budget-alerts.ts";
+import { budgetDenial, limitDenial, sharedLimitDenial } from "./denials.ts";
+import { amountOf, createLimitGate, type LimitGate } from "./limits/limit-gate.ts";
+import { type LimitRule, toLimitRules } from "./limits/limit-rules.ts";
+import { createQuota, type Hold, type Quota } from "./quota.ts";
+import { type Bound, createScopeIndex } from "./scopes.ts";
+import { createStates } from "./states.ts";
+
+export type AdmissionOptions = {
+  readonly limits: readonly LimitConfig[];
+  readonly budgets: readonly BudgetConfig[];
+  /** `shared`: other instances use the same store, so limits are leased from it as budgets are. */
+  readonly store: LeaseStore;
+  readonly shared: boolean;
+  /** How many instances there are, for limits that each keeps for itself. Default 1. */
+  readonly instances?: number | undefined;
+  /** Hears each threshold of a budget once a period; must not throw. */
+  readonly onAlert?: ((alert: BudgetAlert) => void) | undefined;
+};
+
+export type AdmissionState = {
+  readonly subject: string;
+  /** Id of the budget, or the name of the limit. */
+  readonly name: string;
+  readonly spent: bigint;
+  readonly reserved: bigint;
+  readonly limit: bigint | undefined;
+  /** Unix milliseconds; Infinity: never. */
+  readonly resetsAtMs: number;
+};
+
+export interface AdmissionControl extends Admission {
+  /** Budgets that bind a caller, for UsageService and BudgetService. */
+  state(caller: Caller, endUserId: string, nowMs: number): readonly AdmissionState[];
+  /** Tells the store what was spent; to be called every few seconds. Never rejects. */
+  report(nowMs: number): Promise<void>;
+  /** Gives unused leases back: the clean end. Never rejects; the store is the owner's to close. */
+  close(): Promise<void>;
+}
+
+/** Of budgets that only alert. */
+const unlimited = 1n << 62n;
+
+type BudgetGate = { readonly subject: string; readonly budget: BudgetConfig; readonly quota: Quota };
+type SharedLimit = {
+  readonly subject: string;
+  readonly rule: LimitRule;
+  readonly quota: Quota;
+  readonly onStateFailure: LimitConfig["onStateFailure"];
+  /** What this instance allows itself while the store cannot be reached. */
+  readonly localShare: LimitGate;
+};
+
+type Gates = {
+  readonly limits: readonly LimitGate[];
+  readonly sharedLimits: readonly SharedLimit[];
+  readonly budgets: readonly BudgetGate[];
+};
+
+const nothingToSettle: Reservation = { reservedNanoUsd: 0n, settle() {} };
+
+export function createAdmission(options: AdmissionOptions): AdmissionControl {
+  const instances = options.instances ?? 1;
+  const limitIndex = createScopeIndex(options.limits);
+  const budgetIndex = createScopeIndex(options.budgets);
+  const hasEndUsers = limitIndex.hasEndUsers || budgetIndex.hasEndUsers;
+  const isFree = options.limits.length === 0 && options.budgets.length === 0;
+  const gatesByCaller = new WeakMap<Caller, Gates>();
+  const limitStates = createStates<LimitGate>();
+  const quotas = createStates<Quota>();
+
+  function gatesOf(caller: Caller, endUserId: string, nowMs: number): Gates {
+    if (hasEndUsers && endUserId !== "") return findGates(caller, endUserId, nowMs);
+    const known = gatesByCaller.get(caller);
+    if (known !== undefined) return known;
+    const gates = findGates(caller, "", nowMs);
+    gatesByCaller.set(caller, gates);
+    return gates;
+  }
+
+  function findGates(caller: Caller, endUserId: string, nowMs: number): Gates {
+    const bound = limitIndex.find(caller, endUserId);
+    const rules = bound.flatMap((one) => toLimitRules(one.item).map((rule) => ({ bound: one, rule })));
+    // Calls in flight cannot be leased: whose slots a crashed instance held would never be known.
+    const isLocal = (rule: LimitRule) => !options.shared || rule.meter === "concurrency";
+    return {
+      limits: rules.filter(({ rule }) => isLocal(rule)).map(({ bound: one, rule }) => localLimit(one, rule, nowMs)),
+      sharedLimits: rules
+        .filter(({ rule }) => !isLocal(rule))
+        .map(({ bound: one, rule }) => sharedLimit(one, rule, nowMs)),
+      budgets: budgetIndex.find(caller, endUserId).map(budgetGate),
+    };
+  }
+
+  function localLimit({ item, subject, stateId }: Bound<LimitConfig>, rule: LimitRule, nowMs: number): LimitGate {
+    const key = `${item.scope} ${stateId} ${rule.name}`;
+    return limitStates.get(key, isOfEndUser(subject), () => createLimitGate(rule, subject, instances, nowMs));
+  }
+
+  function sharedLimit({ item, subject, stateId }: Bound<LimitConfig>, rule: LimitRule, nowMs: number): SharedLimit {
+    const key = toAccountKey("limit", rule.name, stateId);
+    const { period } = rule;
+    const limit = BigInt(rule.limit);
+    const isPassing = isOfEndUser(subject);
+    const quota = quotas.get(key, isPassing, () => createQuota({ key, limit, period, store: options.store }));
+    const local = { ...rule, limit: Math.max(1, Math.floor(rule.limit / instances)) };
+    const localShare = limitStates.get(key, isPassing, () => createLimitGate(local, subject, 1, nowMs));
+    return { subject, rule, quota, onStateFailure: item.onStateFailure, localShare };
+  }
+
+  function budgetGate({ item, subject, stateId }: Bound<BudgetConfig>): BudgetGate {
+    const key = toAccountKey("budget", item.id, stateId);
+    const limit = item.hardNanoUsd ?? unlimited;
+    const { period } = item;
+    const quota = quotas.get(key, isOfEndUser(subject), () => {
+      const onSpent = options.onAlert === undefined ? undefined : createAlertWatch(item, subject, options.onAlert);
+      return createQuota({ key, limit, period, store: options.store, onSpent });
+    });
+    return { subject, budget: item, quota };
+  }
+
+  return {
+    admit(request, nowMs) {
+      if (isFree) return nothingToSettle;
+      const gates = gatesOf(request.caller, request.endUserId, nowMs);
+      const isUnbound = gates.limits.length + gates.sharedLimits.length + gates.budgets.length === 0;
+      if (isUnbound) return nothingToSettle;
+      return admitThrough(gates, request, nowMs);
+    },
+    state(caller, endUserId, nowMs) {
+      return gatesOf(caller, endUserId, nowMs).budgets.map(({ subject, budget, quota }) => ({
+        subject,
+        name: budget.id,
+        limit: budget.hardNanoUsd ?? budget.softNanoUsd,
+        ...quota.state(nowMs),
+      }));
+    },
+    async report(nowMs) {
+      await Promise.allSettled([...quotas.values()].map((quota) => quota.report(false)));
+      await quotas.sweep((quota) => quota.retire());
+      await limitStates.sweep((gate) => gate.isIdleAt(nowMs));
+    },
+    async close() {
+      await Promise.allSettled([...quotas.values()].map((quota) => quota.report(true)));
+    },
+  };
+}
+
+function isOfEndUser(subject: string): boolean {
+  return subject.startsWith("end_user/");
+}
+
+/** Ids may hold any character; keys of the store may not. */
+function toAccountKey(kind: string, name: string, stateId: string): string {
+  return [kind, name, ...stateId.split("/")].map(toKeyToken).join(".");
+}
+
+function toKeyToken(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9_-]/g, (character) => `=${character.charCodeAt(0).toString(16)}=`);
+}
+
+type Claimed = { readonly gate: LimitGate; readonly claimed: number };
+type Held = { readonly hold: Hold; readonly rule: LimitRule | undefined; readonly amount: bigint };
+
+function admitThrough(gates: Gates, request: AdmissionRequest, nowMs: number): Reservation | Promise<Reservation> {
+  const tokens = { inputTokens: request.inputTokens, outputTokens: request.maxOutputTokens };
+  // A call whose price is not known still asks whether anything is left.
+  const cost = request.worstCostNanoUsd ?? 1n;
+  const claimed = enterLimits(gates.limits, tokens, nowMs);
+  if (gates.sharedLimits.length === 0 && gates.budgets.length === 0) return toReservation(claimed, [], 0n);
+
+  const held: Held[] = [];
+  for (const { rule, quota } of gates.sharedLimits) {
+    const amount = toShareClaim(rule, tokens);
+    const hold = quota.tryReserve(amount, nowMs);
+    if (hold === undefined) return admitSlowly(gates, claimed, held, tokens, cost, nowMs);
+    held.push({ hold, rule, amount });
+  }
+  for (const { quota } of gates.budgets) {
+    const hold = quota.tryReserve(cost, nowMs);
+    if (hold === undefined) return admitSlowly(gates, claimed, held, tokens, cost, nowMs);
+    held.push({ hold, rule: undefined, amount: cost });
+  }
+  return toReservation(claimed, held, gates.budgets.length === 0 ? 0n : cost);
+}
+
+type Tokens = { readonly inputTokens: number; readonly outputTokens: number };
+
+/** Takes from all or throws the denial with the longest wait: until then another try cannot succeed. */
+function enterLimits(gates: readonly LimitGate[], tokens: Tokens, nowMs: number): readonly Claimed[] {
+  let longestWaitMs = 0;
+  let shortest: LimitGate | undefined;
+  for (const gate of gates) {
+    const waitMs = gate.waitMs(amountOf(gate.rule.meter, tokens), nowMs);
+    if (waitMs > longestWaitMs) {
+      longestWaitMs = waitMs;
+      shortest = gate;
+    }
+  }
+  if (shortest !== undefined) throw limitDenial(shortest, longestWaitMs);
+  return gates.map((gate) => ({ gate, claimed: gate.enter(amountOf(gate.rule.meter, tokens)) }));
+}
+
+/** A claim larger than the whole limit passes at the beginning of a window: otherwise it could never pass. */
+function toShareClaim(rule: LimitRule, tokens: Tokens): bigint {
+  return BigInt(Math.min(rule.limit, Math.ceil(amountOf(rule.meter, tokens))));
+}
+
+/** Continues after `held` in the order of the gates; gives everything back when one refuses. */
+async function admitSlowly(
+  gates: Gates,
+  claimed: readonly Claimed[],
+  held: Held[],
+  tokens: Tokens,
+  cost: bigint,
+  nowMs: number,
+): Promise<Reservation> {
+  const local: Claimed[] = [...claimed];
+  try {
+    for (const shared of gates.sharedLimits.slice(held.length)) {
+      await holdSharedLimit(shared, tokens, held, local, nowMs);
+    }
+    const budgetsHeld = held.filter(({ rule }) => rule === undefined).length;
+    for (const { subject, budget, quota } of gates.budgets.slice(budgetsHeld)) {
+      const outcome = await quota.reserve(cost, nowMs);
+      if ("because" in outcome) throw budgetDenial(subject, budget.id, outcome);
+      held.push({ hold: outcome, rule: undefined, amount: cost });
+    }
+  } catch (error) {
+    for (const { hold } of held) hold.settle(0n);
+    for (const { gate, claimed: amount } of local) gate.settle(amount, 0, nowMs);
+    throw error;
+  }
+  return toReservation(local, held, gates.budgets.length === 0 ? 0n : cost);
+}
+
+async function holdSharedLimit(
+  shared: SharedLimit,
+  tokens: Tokens,
+  held: Held[],
+  local: Claimed[],
+  nowMs: number,
+): Promise<void> {
+  const { subject, rule, quota, onStateFailure, localShare } = shared;
+  const amount = toShareClaim(rule, tokens);
+  const outcome = await quota.reserve(amount, nowMs);
+  if (!("because" in outcome)) {
+    held.push({ hold: outcome, rule, amount });
+    return;
+  }
+  if (outcome.because === "exhausted" || onStateFailure === "closed") {
+    throw sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, outcome, nowMs);
+  }
+  if (onStateFailure === "local_share") local.push(...enterLimits([localShare], tokens, nowMs));
+}
+
+function toReservation(claimed: readonly Claimed[], held: readonly Held[], reservedNanoUsd: bigint): Reservation {
+  return {
+    reservedNanoUsd,
+    settle(actual, nowMs) {
+      for (const { gate, claimed: amount } of claimed) gate.settle(amount, amountOf(gate.rule.meter, actual), nowMs);
+      for (const { hold, rule } of held) {
+        hold.settle(rule === undefined ? actual.costNanoUsd : BigInt(amountOf(rule.meter, actual)));
+      }
+    },
+  };
+}

@@ -1,0 +1,92 @@
+// One limit as a gate that a call passes or not, decided at once: a bucket that fills, or a count of calls in flight.
+import { unreachable } from "../../domain/unreachable.ts";
+import type { LimitMeter, LimitRule } from "./limit-rules.ts";
+import { createBucket, refill, take, toClaim, waitMs } from "./token-bucket.ts";
+
+export interface LimitGate {
+  readonly subject: string;
+  readonly rule: LimitRule;
+  /** Milliseconds until so much may pass; 0: now. */
+  waitMs(amount: number, nowMs: number): number;
+  /** Takes it; `waitMs` was 0 a moment ago. Returns what was really claimed, for `settle`. */
+  enter(amount: number): number;
+  /** Gives back what was claimed and not used, or takes what was used on top. */
+  settle(claimed: number, actual: number, nowMs: number): void;
+  /** Nothing is claimed and nothing refills: forgetting it changes nothing. */
+  isIdleAt(nowMs: number): boolean;
+}
+
+/** How long a call should wait for a slot: nobody knows when a call in flight will end. */
+const slotWaitMs = 1_000;
+
+/** `instances`: a limit on concurrency is divided by them, since calls in flight are counted here only. */
+export function createLimitGate(rule: LimitRule, subject: string, instances: number, nowMs: number): LimitGate {
+  return rule.meter === "concurrency"
+    ? createSlots(rule, subject, Math.max(1, Math.floor(rule.limit / instances)))
+    : createBucketGate(rule, subject, nowMs);
+}
+
+function createBucketGate(rule: LimitRule, subject: string, nowMs: number): LimitGate {
+  const bucket = createBucket(rule.limit, rule.windowMs, nowMs);
+  let inFlight = 0;
+  return {
+    subject,
+    rule,
+    waitMs(amount, atMs) {
+      refill(bucket, atMs);
+      return waitMs(bucket, toClaim(bucket, amount));
+    },
+    enter(amount) {
+      const claim = toClaim(bucket, amount);
+      take(bucket, claim);
+      inFlight++;
+      return claim;
+    },
+    settle(claimed, actual, atMs) {
+      refill(bucket, atMs);
+      take(bucket, actual - claimed);
+      inFlight--;
+    },
+    isIdleAt(atMs) {
+      refill(bucket, atMs);
+      return inFlight === 0 && bucket.level === bucket.size;
+    },
+  };
+}
+
+function createSlots(rule: LimitRule, subject: string, slots: number): LimitGate {
+  let inUse = 0;
+  return {
+    subject,
+    rule,
+    waitMs: () => (inUse < slots ? 0 : slotWaitMs),
+    enter() {
+      inUse++;
+      return 1;
+    },
+    settle() {
+      inUse--;
+    },
+    isIdleAt: () => inUse === 0,
+  };
+}
+
+/** The amount that a call claims at, or has used of, a meter. */
+export function amountOf(
+  meter: LimitMeter,
+  tokens: { readonly inputTokens: number; readonly outputTokens: number },
+): number {
+  switch (meter) {
+    case "requests":
+    case "concurrency":
+      return 1;
+    case "tokens":
+      return tokens.inputTokens + tokens.outputTokens;
+    case "input-tokens":
+      return tokens.inputTokens;
+    case "output-tokens":
+      return tokens.outputTokens;
+    default:
+      return unreachable(meter);
+  }
+}

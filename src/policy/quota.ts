@@ -1,0 +1,239 @@
+// One budget or shared limit as this instance sees it: the current period, our lease of its account, and the calls that
+// wait for a larger one. Admits without a hop while the lease suffices; asks ahead of need; asks once at a time.
+import type { Account, LeaseGrant, LeaseStore } from "../domain/lease-store.ts";
+import { type PeriodKind, periodAt } from "./budgets/period.ts";
+import { availableIn, createShare, exchangedIn, reserveIn, type Share, settleIn } from "./budgets/share.ts";
+
+export type QuotaOptions = {
+  /** Names the account in the store, without the period. */
+  readonly key: string;
+  readonly limit: bigint;
+  readonly period: PeriodKind;
+  readonly store: LeaseStore;
+  /** Hears what all instances have spent in the current period, as far as known, after every change. */
+  readonly onSpent?: ((spent: bigint, periodId: string) => void) | undefined;
+};
+
+/** A reservation in one quota. */
+export interface Hold {
+  /** Once. Turns what was reserved into what was spent. */
+  settle(actual: bigint): void;
+}
+
+export type QuotaDenial = {
+  readonly because: "exhausted" | "unreachable";
+  /** End of the period, Unix milliseconds; Infinity: never refills. */
+  readonly resetsAtMs: number;
+};
+
+export interface Quota {
+  /** `undefined`: the lease does not suffice; `reserve` may still succeed. */
+  tryReserve(amount: bigint, nowMs: number): Hold | undefined;
+  reserve(amount: bigint, nowMs: number): Promise<Hold | QuotaDenial>;
+  /** What is spent and reserved in the current period, as far as known here. */
+  state(nowMs: number): { readonly spent: bigint; readonly reserved: bigint; readonly resetsAtMs: number };
+  /** Tells the store what was spent, so that others see it; `returnRest`: gives the unused lease back, for a clean stop. */
+  report(returnRest: boolean): Promise<void>;
+  /** Gives the lease back and refuses from then on, unless a call holds or wants something of it. Resolves with whether it did. */
+  retire(): Promise<boolean>;
+}
+
+/** A lease asks for this fraction of the limit: large enough for few exchanges, small enough to lose little in a crash. */
+const sliceDivisor = 100n;
+
+const limits = {
+  waitingMax: 10_000,
+  /** After a refusal the store is not asked again for so long by calls that need no less. */
+  refusedMs: 100,
+} as const;
+
+type Waiting = {
+  readonly amount: bigint;
+  readonly nowMs: number;
+  readonly resolve: (outcome: Hold | QuotaDenial) => void;
+};
+
+type Term = {
+  readonly account: Account;
+  readonly periodId: string;
+  readonly endMs: number;
+  readonly share: Share;
+  /** Spent by all at the last exchange, without what we spent since. */
+  used: bigint;
+  free: bigint;
+  refusedUntilMs: number;
+  isRetired: boolean;
+  /** Exchanges of an account follow each other: two at once would tell the same spending twice. */
+  lastExchange: Promise<unknown>;
+};
+
+export function createQuota(options: QuotaOptions): Quota {
+  const slice = options.limit / sliceDivisor;
+  const waiting: Waiting[] = [];
+  let term: Term | undefined;
+  let exchanging: Promise<void> | undefined;
+  let isClosed = false;
+
+  function termAt(nowMs: number): Term {
+    if (term !== undefined && nowMs < term.endMs) return term;
+    const previous = term;
+    term = createTerm(options, nowMs);
+    if (previous !== undefined) retire(previous);
+    return term;
+  }
+
+  function retire(old: Term): void {
+    old.isRetired = true;
+    tellLater(old, availableIn(old.share));
+  }
+
+  /** A report may fail: the store then counts the lease as spent, which is safe. */
+  function tellLater(old: Term, returned: bigint): void {
+    exchange(old, 0n, 0n, returned > 0n ? returned : 0n).catch(ignoreUnreachable);
+  }
+
+  function exchange(of: Term, need: bigint, want: bigint, returned: bigint): Promise<LeaseGrant> {
+    const next = of.lastExchange.then(() => exchangeNow(of, need, want, returned));
+    of.lastExchange = next.catch(ignoreUnreachable);
+    return next;
+  }
+
+  async function exchangeNow(of: Term, need: bigint, want: bigint, returned: bigint): Promise<LeaseGrant> {
+    const told = of.share.spent;
+    if (returned > 0n) of.share.leased -= returned; // Not to be spent while the answer is under way.
+    const grant = await options.store.exchange({ account: of.account, spent: told, returned, need, want });
+    exchangedIn(of.share, told, grant.leased, grant.isContinued);
+    of.used = grant.used;
+    of.free = grant.free;
+    options.onSpent?.(of.used + of.share.spent, of.periodId);
+    return grant;
+  }
+
+  function holdIn(of: Term, amount: bigint): Hold {
+    const { epoch } = of.share;
+    reserveIn(of.share, amount);
+    return {
+      settle(actual) {
+        settleIn(of.share, epoch, amount, actual);
+        options.onSpent?.(of.used + of.share.spent, of.periodId);
+        if (of.isRetired && of.share.reserved === 0n) tellLater(of, availableIn(of.share));
+      },
+    };
+  }
+
+  /** Serves who waits, in order, until nobody does. */
+  async function pump(): Promise<void> {
+    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
+      const current = termAt(first.nowMs);
+      if (availableIn(current.share) >= first.amount) {
+        waiting.shift();
+        first.resolve(holdIn(current, first.amount));
+        continue;
+      }
+      const denial = await enlarge(current, first);
+      if (denial === undefined) continue;
+      waiting.shift();
+      first.resolve(denial);
+    }
+  }
+
+  /** Leases enough for the first who waits, and more if others wait too; or says why not. */
+  async function enlarge(current: Term, first: Waiting): Promise<QuotaDenial | undefined> {
+    const available = availableIn(current.share);
+    if (first.nowMs < current.refusedUntilMs && first.amount > available + current.free) {
+      return { because: "exhausted", resetsAtMs: current.endMs };
+    }
+    let wanted = slice;
+    for (const { amount } of waiting) wanted += amount;
+    try {
+      await exchange(current, first.amount - available, wanted, 0n);
+    } catch {
+      // The reason is the store's to log; to the caller only the outcome matters.
+      return { because: "unreachable", resetsAtMs: current.endMs };
+    }
+    if (availableIn(current.share) >= first.amount) return undefined;
+    current.refusedUntilMs = first.nowMs + limits.refusedMs;
+    return { because: "exhausted", resetsAtMs: current.endMs };
+  }
+
+  function startPump(): void {
+    exchanging ??= pump().finally(() => {
+      exchanging = undefined;
+      if (waiting.length > 0) startPump();
+    });
+  }
+
+  /** Before the lease is used up, so that the next call need not wait. */
+  function askAhead(current: Term, nowMs: number): void {
+    const isLow = availableIn(current.share) < slice / 4n;
+    if (!isLow || current.free === 0n || nowMs < current.refusedUntilMs || exchanging !== undefined) return;
+    exchanging = exchange(current, 0n, slice, 0n)
+      .then(() => {}, ignoreUnreachable)
+      .finally(() => {
+        exchanging = undefined;
+        if (waiting.length > 0) startPump();
+      });
+  }
+
+  async function report(returnRest: boolean): Promise<void> {
+    await exchanging;
+    if (term === undefined) return;
+    const rest = returnRest ? availableIn(term.share) : 0n;
+    if (rest <= 0n && term.share.spent === 0n) return;
+    await exchange(term, 0n, 0n, rest > 0n ? rest : 0n);
+  }
+
+  function isBusy(): boolean {
+    return waiting.length > 0 || exchanging !== undefined || (term?.share.reserved ?? 0n) > 0n;
+  }
+
+  return {
+    tryReserve(amount, nowMs) {
+      const current = termAt(nowMs);
+      if (isClosed || waiting.length > 0 || availableIn(current.share) < amount) return undefined; // Who waits goes first.
+      const hold = holdIn(current, amount);
+      askAhead(current, nowMs);
+      return hold;
+    },
+    reserve(amount, nowMs) {
+      if (isClosed || waiting.length >= limits.waitingMax) {
+        return Promise.resolve({ because: "unreachable", resetsAtMs: termAt(nowMs).endMs });
+      }
+      return new Promise((resolve) => {
+        waiting.push({ amount, nowMs, resolve });
+        startPump();
+      });
+    },
+    state(nowMs) {
+      const current = termAt(nowMs);
+      const { spent, reserved } = current.share;
+      return { spent: current.used + spent, reserved, resetsAtMs: current.endMs };
+    },
+    report,
+    async retire() {
+      if (isBusy()) return false;
+      isClosed = true;
+      await report(true).catch(ignoreUnreachable);
+      return true;
+    },
+  };
+}
+
+function createTerm(options: QuotaOptions, nowMs: number): Term {
+  const period = periodAt(options.period, nowMs);
+  return {
+    account: { key: `${options.key}.${period.id}`, limit: options.limit, endsAtMs: period.endMs },
+    periodId: period.id,
+    endMs: period.endMs,
+    share: createShare(),
+    used: 0n,
+    free: options.limit,
+    refusedUntilMs: Number.NEGATIVE_INFINITY,
+    isRetired: false,
+    lastExchange: Promise.resolve(),
+  };
+}
+
+function ignoreUnreachable(): void {
+  // Nothing was granted and nothing is lost: what was spent is told with the next exchange, and the lease covers it.
+}

@@ -1,0 +1,70 @@
+// Accounts in a file of the data folder, for a gateway of one process. A restart counts what the last life had leased and
+// not reported as spent; a clean stop gives it back before.
+import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { LeaseStore } from "../domain/lease-store.ts";
+import {
+  type AccountRecord,
+  closeLeases,
+  emptyAccount,
+  exchangeLease,
+  formatAccount,
+  parseAccount,
+} from "./account-record.ts";
+
+export type EmbeddedLeaseStoreOptions = { readonly dataDir: string };
+
+const schema = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  CREATE TABLE IF NOT EXISTS account (key TEXT PRIMARY KEY, record TEXT NOT NULL, ends_at_ms REAL NOT NULL) WITHOUT ROWID;
+`;
+
+/** Ended accounts are kept for so long, for questions about past periods. */
+const keptAfterEndMs = 400 * 86_400_000;
+
+/**
+ * Opens `<dataDir>/state.sqlite`. The file is locked for this process: a second gateway on the same folder would spend
+ * the same money twice, so opening fails then. `nowMs`: for forgetting ended accounts.
+ */
+export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs: number): LeaseStore {
+  mkdirSync(options.dataDir, { recursive: true });
+  const database = new DatabaseSync(join(options.dataDir, "state.sqlite"));
+  try {
+    database.exec("PRAGMA locking_mode = EXCLUSIVE");
+    database.exec(schema);
+    database.exec("BEGIN EXCLUSIVE; COMMIT"); // Takes the lock now rather than with the first write.
+  } catch (error) {
+    database.close();
+    throw new Error("the state in the data folder cannot be opened; is another gateway using it?", { cause: error });
+  }
+  database.prepare("DELETE FROM account WHERE ends_at_ms < ?").run(nowMs - keptAfterEndMs);
+
+  const holder = randomUUID();
+  const readRow = database.prepare("SELECT record FROM account WHERE key = ?");
+  const writeRow = database.prepare("INSERT OR REPLACE INTO account (key, record, ends_at_ms) VALUES (?, ?, ?)");
+
+  function read(key: string): AccountRecord {
+    const text = readRow.get(key)?.["record"];
+    return typeof text === "string" ? parseAccount(text) : emptyAccount;
+  }
+
+  return {
+    // Asynchronous by the port; the work itself is a write of half a millisecond, and seldom.
+    async exchange(exchange) {
+      // There is one process: every other holder is an earlier life of it.
+      const before = closeLeases(read(exchange.account.key), (other) => other !== holder);
+      const { record, grant } = exchangeLease(before, holder, "", exchange);
+      writeRow.run(exchange.account.key, formatAccount(record), exchange.account.endsAtMs);
+      return grant;
+    },
+    async used(key) {
+      return closeLeases(read(key), (other) => other !== holder).used;
+    },
+    async close() {
+      database.close();
+    },
+  };
+}
