@@ -23,7 +23,7 @@ it("says who called, what was used, what it cost, how long it took and how it en
     project: "search",
     key: "search-prod",
     requested_model: "support-chat",
-    model: "support-chat",
+    model: "claude-haiku-4-5",
     provider: "anthropic",
     input_tokens: 120,
     output_tokens: 51,

@@ -11,6 +11,9 @@ const ownNames: ReadonlySet<string> = new Set([
   "CommandError",
 ]);
 
+/** The name of an error, given in its place. */
+const errorName = /^[A-Z][A-Za-z]{0,40}(?:Error|Failure|Problems)$/;
+
 const causesMax = 4;
 const framesMax = 12;
 const messageLengthMax = 500;
@@ -28,6 +31,7 @@ export type LoggedError = {
 };
 
 export function toLoggedError(error: unknown, depth = 0): LoggedError {
+  if (typeof error === "string" && errorName.test(error)) return { type: error };
   if (!(error instanceof Error)) return { type: typeof error };
   return {
     type: error.name.slice(0, messageLengthMax),

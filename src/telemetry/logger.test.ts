@@ -83,6 +83,12 @@ describe("a log line", () => {
     });
   });
 
+  it("says the name of an error that is given in its place, and no other text", () => {
+    const fields = [{ error: "TypeError" }, { error: canary }, { error: "Error: canary" }];
+    const types = fields.map((field) => JSON.parse(linesOf((logger) => logger.error(field, "x"))).error);
+    expect(types).toEqual([{ type: "TypeError" }, { type: "string" }, { type: "string" }]);
+  });
+
   it("ends with errors that are their own cause", () => {
     const loop = new Error("a");
     loop.cause = loop;

@@ -82,7 +82,6 @@ describe("the metrics page", () => {
       metrics.record(
         sampleCallRecord((event) => {
           event.requestedModel = `made-up-${index}`;
-          event.model = `made-up-${index}`;
         }),
       );
     }

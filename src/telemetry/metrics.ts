@@ -165,10 +165,9 @@ function newCount(): { count: number } {
   return { count: 0 };
 }
 
-/** Not the model that the caller named when nothing was found under it: that is any text. */
+/** The model that the caller named, unless nothing was found under it: then it is any text. */
 function modelLabel({ event }: CallRecord): string {
-  if (event.model !== "") return event.model;
-  return event.attempts.length > 0 ? event.requestedModel : "";
+  return event.model !== "" || event.attempts.length > 0 ? event.requestedModel : "";
 }
 
 function toOperationWord(operation: Operation): string {

@@ -25,7 +25,7 @@ export function sampleCallRecord(change: (event: UsageEvent) => void = () => und
     streaming: true,
     principal: { projectId: "search", keyId: "search-prod", teamId: "platform", orgId: "acme" },
     requestedModel: "support-chat",
-    model: "support-chat",
+    model: "claude-haiku-4-5",
     provider: "anthropic",
     outcome: Outcome.SUCCEEDED,
     finishReason: FinishReason.STOP,
