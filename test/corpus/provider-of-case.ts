@@ -9,7 +9,6 @@ export const protocolsWithoutAdapter: ReadonlySet<string> = new Set([
   "cohere-v1-chat",
   "cohere-v2-chat",
   "ollama-chat",
-  "responses",
   "tgi-generate",
 ]);
 
@@ -19,6 +18,7 @@ export const protocolsWithoutExchange: ReadonlySet<string> = new Set(["eventstre
 const settingsByProtocol: Readonly<Record<string, (corpusCase: CorpusCase) => ProviderSettings>> = {
   "anthropic-messages": () => ({ id: "claude", kind: "anthropic" }),
   "chat-completions": ({ provider }) => chatSettings(provider),
+  responses: ({ provider }) => ({ ...chatSettings(provider), api: "responses" }),
   "google-generate-content": ({ provider }) => googleSettings(provider),
   "vertex-anthropic": () => ({ ...vertexSettings, publisher: "anthropic" }),
 };
@@ -41,11 +41,13 @@ const dialectByProvider: Readonly<Record<string, string>> = { "vercel-gateway": 
 const genericProviders: ReadonlySet<string> = new Set([
   "azure-openai",
   "bedrock-mantle",
+  "chatgpt",
   "copilot",
   "doubleword",
   "gpustack",
   "mistral",
   "mistralrs",
+  "open-responses",
   "openai-compatible",
 ]);
 

@@ -2,10 +2,11 @@
 // the words are gathered first and judged after. https://platform.openai.com/docs/guides/error-codes
 import type { HttpHeaders } from "../../domain/http.ts";
 import { type FailureKind, ProviderFailure } from "../../domain/provider-failure.ts";
-import { asArray, asNumber, asObject, asString, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { asArray, asNumber, asObject, asString, type JsonRecord } from "../../wire/json.ts";
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { parseResetMs, toResetMs, toRetryAfterMs } from "../retry-after.ts";
+import { parseOrUndefined } from "./parse-or-undefined.ts";
 
 /** An answer with an error status. `body` may be JSON, HTML, cut, or empty. Never throws. */
 export function toFailure(status: number, headers: HttpHeaders, body: Uint8Array): ProviderFailure {
@@ -231,14 +232,6 @@ function findNumber(text: string, patterns: readonly RegExp[]): number | undefin
     if (found !== undefined) return Number(found);
   }
   return undefined;
-}
-
-function parseOrUndefined(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined; // HTML, plain text, or nothing: the status has to do.
-  }
 }
 
 /** A body without JSON: a proxy's page says nothing worth showing but its title. */

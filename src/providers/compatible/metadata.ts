@@ -17,10 +17,21 @@ const knownFields: ReadonlySet<string> = new Set([
   "p",
 ]);
 
+/** Fields of a response that tell something: most of the others repeat the request. */
+const responseFields: ReadonlySet<string> = new Set([
+  "completed_at",
+  "conversation",
+  "copilot_usage",
+  "moderation",
+  "tool_usage",
+]);
+
 /** What the server says beside the answer. Costs nothing unless it is wanted. */
 export interface Metadata {
   addChunk(chunk: WireChunk): void;
   addChoice(choice: WireChoice): void;
+  /** Of a response, only what no request field echoes. */
+  addResponse(response: object): void;
   toFacts(): JsonFacts;
 }
 
@@ -36,6 +47,12 @@ export function createMetadata(providerName: string, isWanted: boolean): Metadat
     addChoice(choice) {
       if (isWanted && typeof choice.native_finish_reason === "string") {
         facts["native_finish_reason"] = choice.native_finish_reason;
+      }
+    },
+    addResponse(response) {
+      if (!isWanted) return;
+      for (const [name, value] of Object.entries(response)) {
+        if (responseFields.has(name) && isJson(value)) facts[name] = value;
       }
     },
     toFacts: () => (Object.keys(facts).length > 0 ? { [providerName]: facts } : {}),

@@ -1,10 +1,11 @@
 import { ProviderFailure } from "../../domain/provider-failure.ts";
 import type { StreamEvent } from "../../domain/stream-event.ts";
-import { asObject, parseJson } from "../../wire/json.ts";
+import { asObject } from "../../wire/json.ts";
 import type { WireEvent } from "../../wire/wire-event.ts";
 import type { EventReader, ReadContext } from "../provider.ts";
 import { Answer, throwInterrupted } from "./answer.ts";
 import type { AnswerRules } from "./answer-rules.ts";
+import { parseOrUndefined } from "./parse-or-undefined.ts";
 
 const noEvents: readonly StreamEvent[] = [];
 
@@ -37,12 +38,4 @@ function parseChunk(data: string) {
   if (chunk === undefined)
     throw new ProviderFailure("bad-response", "an event of the provider's stream is no JSON object");
   return chunk;
-}
-
-function parseOrUndefined(data: string): unknown {
-  try {
-    return parseJson(data);
-  } catch {
-    return undefined; // The message is the same for all that is no object.
-  }
 }

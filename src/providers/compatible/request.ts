@@ -88,14 +88,16 @@ function toStream(dialect: Dialect): JsonOutObject {
   return { stream: true, stream_options: dialect.streamOptions ? { include_usage: true } : undefined };
 }
 
-function toServiceTier(tier: string, dialect: Dialect, log: TranslationLog): string | undefined {
+/** Shared with Responses, which has the same members. */
+export function toServiceTier(tier: string, dialect: Dialect, log: TranslationLog): string | undefined {
   if (tier === "") return undefined;
   if (dialect.serviceTier) return tier;
   log.dropped("service_tier", "the provider has no service tiers");
   return undefined;
 }
 
-function toEndUser(id: string, dialect: Dialect, log: TranslationLog): JsonOutObject {
+/** Shared with Responses, which has the same members. */
+export function toEndUser(id: string, dialect: Dialect, log: TranslationLog): JsonOutObject {
   if (id === "") return {};
   if (dialect.endUser !== undefined) return { [dialect.endUser]: id };
   log.dropped("end_user_id", "the provider takes no ids of end users");
@@ -152,7 +154,8 @@ function toAudioOutput(request: CompleteRequest, mode: Mode, log: TranslationLog
 /** Longest time to live that the default retention covers, in seconds: it lasts 5 to 10 minutes of silence. */
 const shortRetentionSeconds = 600n;
 
-function toPromptCache(request: CompleteRequest, dialect: Dialect, log: TranslationLog): JsonOutObject {
+/** Shared with Responses, which has the same members. */
+export function toPromptCache(request: CompleteRequest, dialect: Dialect, log: TranslationLog): JsonOutObject {
   const cache = request.promptCache;
   if (cache === undefined) return {};
   if (cache.cachedContent !== "")

@@ -3,10 +3,11 @@ import type { Part } from "../../domain/contract-types.ts";
 import { foldEvent } from "../../domain/fold.ts";
 import type { HttpResponse } from "../../domain/http.ts";
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asArray, asObject, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { asArray, asObject, type JsonRecord } from "../../wire/json.ts";
 import type { ReadContext } from "../provider.ts";
 import { Answer } from "./answer.ts";
 import type { AnswerRules } from "./answer-rules.ts";
+import { parseOrUndefined } from "./parse-or-undefined.ts";
 
 /** Reads a whole chat completion. Throws `ProviderFailure` when the body is none, or is an error with status 200. */
 export function toCompletion(response: HttpResponse, rules: AnswerRules, context: ReadContext): Completion {
@@ -25,14 +26,6 @@ function parseBody(body: Uint8Array): JsonRecord {
   const record = asObject(parseOrUndefined(new TextDecoder().decode(body)));
   if (record === undefined) throw notAnAnswer("it is no JSON object");
   return record;
-}
-
-function parseOrUndefined(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined; // The message is the same for all that is no object.
-  }
 }
 
 function notAnAnswer(because: string): ProviderFailure {

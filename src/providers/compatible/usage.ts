@@ -12,7 +12,7 @@ import { toTokenCount } from "../token-count.ts";
 import { otherWarning } from "../warning.ts";
 
 /**
- * Counts of a chat completion, inclusive as OpenTelemetry wants them; `undefined` when there is none. Counts that cannot be
+ * Counts of a chat completion or a response (whose fields are `input_…` and `output_…`), inclusive as OpenTelemetry wants them; `undefined` when there is none. Counts that cannot be
  * (negative, fractions, parts larger than their whole) stay unknown and are named in `warnings`.
  */
 export function toUsage(raw: JsonRecord, warnings: Warning[]): Usage | undefined {
@@ -22,8 +22,8 @@ export function toUsage(raw: JsonRecord, warnings: Warning[]): Usage | undefined
 }
 
 function readCounts(raw: JsonRecord, warnings: Warning[]) {
-  const input = asObject(raw["prompt_tokens_details"]) ?? {};
-  const output = asObject(raw["completion_tokens_details"]) ?? {};
+  const input = asObject(raw["prompt_tokens_details"] ?? raw["input_tokens_details"]) ?? {};
+  const output = asObject(raw["completion_tokens_details"] ?? raw["output_tokens_details"]) ?? {};
   const count = (holder: JsonRecord, ...names: readonly string[]) => firstCount(holder, names, warnings);
 
   const inputTokens = count(raw, "prompt_tokens", "input_tokens");

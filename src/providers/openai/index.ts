@@ -1,9 +1,12 @@
 // Kind "openai": api.openai.com, by chat completions (the default) or by Responses.
 import { parseBaseUrl, pathBelow } from "../base-url.ts";
 import { withBearer } from "../bearer-credential.ts";
+import type { AnswerRules } from "../compatible/answer-rules.ts";
 import { createChatOperation } from "../compatible/chat-operation.ts";
 import { openAiDialect } from "../compatible/dialects.ts";
 import { toFailure } from "../compatible/failure.ts";
+import type { ResponsesRules } from "../compatible/responses/request.ts";
+import { createInputTokensOperation, createResponsesOperation } from "../compatible/responses/responses-operation.ts";
 import type { ChatOperation, ProviderFactory, ProviderSettings } from "../provider.ts";
 import { isReasoningModel, lacksOfModel } from "./reasoning-model.ts";
 
@@ -13,33 +16,37 @@ const defaultBaseUrl = "https://api.openai.com";
 export const createOpenAiProvider: ProviderFactory = (settings) => {
   const name = "openai";
   const aliases = [...new Set([name, settings.id])];
+  const base = parseBaseUrl(settings.baseUrl ?? defaultBaseUrl);
+  const rulesAt = (path: string): ResponsesRules => ({
+    dialect: openAiDialect,
+    aliases,
+    origin: base.origin,
+    pathOf: () => pathBelow(base, path),
+    modelLacks: lacksOfModel,
+    systemRoleOf: (model) => (isReasoningModel(model) ? "developer" : "system"),
+    needsCiphertext: true,
+  });
   return {
     name,
     aliases,
     authorise: withBearer,
     toFailure,
-    chat: toChat(settings, name, aliases),
+    chat: toChat(settings, rulesAt, { providerName: name, thinkTags: false }),
+    countTokens: createInputTokensOperation(rulesAt("/v1/responses/input_tokens")),
   };
 };
 
-function toChat(settings: ProviderSettings, providerName: string, aliases: readonly string[]): ChatOperation {
-  const base = parseBaseUrl(settings.baseUrl ?? defaultBaseUrl);
+function toChat(
+  settings: ProviderSettings,
+  rulesAt: (path: string) => ResponsesRules,
+  answerRules: AnswerRules,
+): ChatOperation {
   switch (settings.api ?? "chat") {
-    case "chat": {
-      const path = pathBelow(base, "/v1/chat/completions");
-      return createChatOperation(
-        {
-          dialect: openAiDialect,
-          aliases,
-          origin: base.origin,
-          pathOf: () => path,
-          modelLacks: lacksOfModel,
-          systemRoleOf: (model) => (isReasoningModel(model) ? "developer" : "system"),
-        },
-        { providerName, thinkTags: false },
-      );
-    }
+    case "chat":
+      return createChatOperation(rulesAt("/v1/chat/completions"), answerRules);
+    case "responses":
+      return createResponsesOperation(rulesAt("/v1/responses"), answerRules);
     default:
-      throw new Error(`provider "${settings.id}": api "${settings.api}" is not known; known: chat`);
+      throw new Error(`provider "${settings.id}": api "${settings.api}" is not known; known: chat, responses`);
   }
 }

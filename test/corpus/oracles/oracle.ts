@@ -2,6 +2,7 @@ import type { Observed } from "../observed.ts";
 import * as anthropicMessages from "./anthropic-messages.ts";
 import * as chatCompletions from "./chat-completions.ts";
 import * as googleGenerateContent from "./google-generate-content.ts";
+import * as responses from "./responses.ts";
 
 /** An independent reading of raw answers, to compare the translation with. */
 export type Oracle = {
@@ -15,6 +16,7 @@ export type Oracle = {
 export const oracleByProtocol: Readonly<Record<string, Oracle>> = {
   "anthropic-messages": anthropicMessages,
   "chat-completions": chatCompletions,
+  responses,
   "google-generate-content": googleGenerateContent,
   "vertex-anthropic": anthropicMessages,
 };
