@@ -156,24 +156,35 @@ describe.each(transports)("%s", (_name, connectTo) => {
   });
 
   it("cancels a stream whose reader goes", async () => {
-    const stream = client.streamComplete({ start: { case: "request", value: ask("hang") } }, { headers });
-    for await (const { event } of stream) {
-      if (event.case === "partDelta") {
-        break;
+    const abort = new AbortController();
+    const options = { headers, signal: abort.signal };
+    const read = async () => {
+      for await (const { event } of client.streamComplete(
+        { start: { case: "request", value: ask("hang") } },
+        options,
+      )) {
+        if (event.case === "partDelta") {
+          abort.abort();
+        }
       }
-    }
+    };
+    expect(await failureOf(read())).toMatchObject({ code: Code.Canceled });
     await test.gateway.ended("cancelled");
   });
 
   it("stops the pipeline while the reader is slow, and resumes it", async () => {
-    const stream = client.streamComplete({ start: { case: "request", value: ask("flood") } }, { headers });
+    const abort = new AbortController();
+    const options = { headers, signal: abort.signal };
     let events = 0;
-    for await (const _ of stream) {
-      events += 1;
-      if (events === 5000) {
-        break;
+    const read = async () => {
+      for await (const _ of client.streamComplete({ start: { case: "request", value: ask("flood") } }, options)) {
+        events += 1;
+        if (events === 5000) {
+          abort.abort();
+        }
       }
-    }
+    };
+    expect(await failureOf(read())).toMatchObject({ code: Code.Canceled });
     const call = await test.gateway.ended("cancelled");
     expect(call.resumed).toBeGreaterThan(0);
     expect(call.pushed).toBeLessThan(100_000);

@@ -1,4 +1,5 @@
 // An in-memory gateway that answers with what it was asked, for the tests of the listening side.
+import { EventEmitter } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import {
   type CompleteRequest,
@@ -30,6 +31,7 @@ export class FakeGateway implements Gateway {
   readonly calls: CallLog[] = [];
   /** Set: `open` takes this long, as with a token that must be verified. */
   openDelayMs: number | undefined;
+  readonly #changes = new EventEmitter();
 
   open(start: CallStart): OpenCall | Promise<OpenCall> {
     const authorization = start.header("authorization");
@@ -45,25 +47,31 @@ export class FakeGateway implements Gateway {
       : new Promise<void>((resolve) => setTimeout(resolve, openDelayMs)).then(opened);
   }
 
-  /** Resolves when a call ended as said. */
-  async ended(outcome: CallLog["outcome"]): Promise<CallLog> {
-    for (;;) {
-      const call = this.calls.find((candidate) => candidate.outcome === outcome);
-      if (call !== undefined) {
-        return call;
-      }
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  /** Resolves with the first call that stands so, when there is one. */
+  ended(outcome: CallLog["outcome"]): Promise<CallLog> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const call = this.calls.find((candidate) => candidate.outcome === outcome);
+        if (call !== undefined) {
+          this.#changes.off("change", look);
+          resolve(call);
+        }
+      };
+      this.#changes.on("change", look);
+      look();
+    });
   }
 
   #opened(start: CallStart): OpenCall {
     const log: CallLog = { start, outcome: "open", resumed: 0, pushed: 0 };
     this.calls.push(log);
+    this.#changes.emit("change");
     const end = (outcome: CallLog["outcome"]) => {
       if (log.outcome !== "open") {
         throw new Error(`the call had ended (${log.outcome}) and was ended again (${outcome})`);
       }
       log.outcome = outcome;
+      this.#changes.emit("change");
     };
     const handle: CallHandle = {
       cancel: () => end("cancelled"),
