@@ -21,6 +21,8 @@ export type StreamOptions = {
   readonly duplicateWindowMs?: number | undefined;
   /** Durable pull consumer; default "billing". */
   readonly consumer?: string | undefined;
+  /** How long the consumer may take before an event is given out again. Default 30 s. */
+  readonly ackWaitMs?: number | undefined;
 };
 
 export type SetupReport = {
@@ -34,7 +36,7 @@ const dayMs = 24 * 60 * minuteMs;
 const nanosPerMs = 1_000_000;
 const messageBytesMax = 256 * 1024;
 const ackPendingMax = 5_000;
-const ackWaitMs = 30_000;
+const ackWaitMsDefault = 30_000;
 
 /** Throws an `Error` of one line when the server cannot be reached, is too old, or refuses. */
 export async function setUpStream(options: StreamOptions): Promise<SetupReport> {
@@ -85,7 +87,7 @@ async function putConsumer(
   const { AckPolicy, DeliverPolicy } = await import("@nats-io/jetstream");
   const name = options.consumer ?? "billing";
   const settings = {
-    ack_wait: ackWaitMs * nanosPerMs,
+    ack_wait: (options.ackWaitMs ?? ackWaitMsDefault) * nanosPerMs,
     max_deliver: -1, // Never give up on money.
     max_ack_pending: ackPendingMax,
   } satisfies Partial<ConsumerConfig>;

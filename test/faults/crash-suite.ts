@@ -65,7 +65,9 @@ export async function runCrashSuite(options: SuiteOptions): Promise<SuiteReport>
   const databasePath = join(folder, "billing.sqlite");
   const database = new BillingDatabase(databasePath);
   try {
-    await setUpStream({ access: { servers: [server.url] }, duplicateWindowMs: options.duplicateWindowMs });
+    const access = { servers: [server.url] };
+    // Acknowledgements that die with NATS are missed soon, so that a round need not wait long for them.
+    await setUpStream({ access, duplicateWindowMs: options.duplicateWindowMs, ackWaitMs: 2_000 });
     const consuming = consumeUsage({
       nats: { servers: server.url, reconnectTimeWait: 100 },
       database,

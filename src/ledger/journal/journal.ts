@@ -202,11 +202,10 @@ export class Journal<Note> {
       return overloaded("the usage journal has failed and needs a restart", poisonedRetryMs, this.#poison);
     }
     if (this.#closed) return overloaded("the gateway is stopping", fullRetryMs);
-    if (this.#fullUntilMs !== 0) {
-      if (this.#options.now() < this.#fullUntilMs)
-        return overloaded("the disk of the usage journal is full", fullRetryMs);
-      this.#fullUntilMs = 0;
-    }
+    const fullForMs = this.#fullUntilMs - this.#options.now();
+    // A clock that was set back must not keep the journal closed.
+    if (fullForMs > 0 && fullForMs <= fullRetryMs)
+      return overloaded("the disk of the usage journal is full", fullRetryMs);
     if (this.#waiting.length > waitingBytesMax) return overloaded("the usage journal is behind", fullRetryMs);
     // A call that has begun must be able to end: what it needs is kept free before another one begins.
     const reserve = type === recordType.start ? (this.#open + 1) * finalReserveBytes : 0;
