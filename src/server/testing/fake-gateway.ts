@@ -31,9 +31,12 @@ export class FakeGateway implements Gateway {
   readonly calls: CallLog[] = [];
   /** Set: `open` takes this long, as with a token that must be verified. */
   openDelayMs: number | undefined;
+  /** Calls of `open` so far. */
+  opening = 0;
   readonly #changes = new EventEmitter();
 
   open(start: CallStart): OpenCall | Promise<OpenCall> {
+    this.opening += 1;
     const authorization = start.header("authorization");
     const opened = () => {
       if (authorization !== "Bearer good") {
