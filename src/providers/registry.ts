@@ -1,4 +1,5 @@
 import { createAnthropicProvider } from "./anthropic/index.ts";
+import { createAzureOpenAiProvider } from "./azure-openai/index.ts";
 import { createCompatibleProvider } from "./compatible/index.ts";
 import { createGeminiProvider } from "./gemini/index.ts";
 import { createOpenAiProvider } from "./openai/index.ts";
@@ -8,6 +9,7 @@ import { createVertexProvider } from "./vertex/index.ts";
 /** Every kind of provider: one line each. */
 const factories: Readonly<Record<string, ProviderFactory>> = {
   anthropic: createAnthropicProvider,
+  "azure-openai": createAzureOpenAiProvider,
   gemini: createGeminiProvider,
   openai: createOpenAiProvider,
   "openai-compatible": createCompatibleProvider,

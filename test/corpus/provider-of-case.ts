@@ -39,7 +39,6 @@ const dialectByProvider: Readonly<Record<string, string>> = { "vercel-gateway": 
 
 /** Servers without a row in the table of dialects: what works with "generic" needs none. */
 const genericProviders: ReadonlySet<string> = new Set([
-  "azure-openai",
   "bedrock-mantle",
   "chatgpt",
   "copilot",
@@ -53,6 +52,7 @@ const genericProviders: ReadonlySet<string> = new Set([
 
 function chatSettings(provider: string): ProviderSettings {
   if (provider === "openai") return { id: provider, kind: "openai" };
+  if (provider === "azure-openai") return { id: provider, kind: provider, baseUrl: "http://127.0.0.1:1" };
   const dialect = genericProviders.has(provider) ? "generic" : (dialectByProvider[provider] ?? provider);
   return { id: provider, kind: "openai-compatible", dialect, baseUrl: "http://127.0.0.1:1/v1" };
 }

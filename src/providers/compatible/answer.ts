@@ -149,6 +149,8 @@ export class Answer {
     if (chunk.search_results !== undefined) this.#searchResults = chunk.search_results;
     if (chunk.citations !== undefined) this.#addresses = chunk.citations;
     if (chunk.prompt_filter_results !== undefined) this.#filters.addPrompt(chunk.prompt_filter_results);
+    if (chunk.content_filter_results !== undefined)
+      this.#filters.add(chunk.content_filter_results, SafetySubject.OUTPUT);
     this.#metadata.addChunk(chunk);
   }
 

@@ -13,6 +13,7 @@ const knownFields: ReadonlySet<string> = new Set([
   "error",
   "citations",
   "prompt_filter_results",
+  "content_filter_results",
   "obfuscation",
   "p",
 ]);

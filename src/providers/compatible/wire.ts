@@ -19,6 +19,8 @@ export type WireChunk = {
   readonly search_results?: unknown;
   /** Azure, Copilot. */
   readonly prompt_filter_results?: unknown;
+  /** Azure: beside the choices instead of inside, on some versions. */
+  readonly content_filter_results?: unknown;
   /** Venice: `{ usd }`. */
   readonly cost?: unknown;
 };

@@ -5,10 +5,10 @@ import type { AnswerRules } from "../compatible/answer-rules.ts";
 import { createChatOperation } from "../compatible/chat-operation.ts";
 import { openAiDialect } from "../compatible/dialects.ts";
 import { toFailure } from "../compatible/failure.ts";
+import { isReasoningModel, lacksOfModel } from "../compatible/openai-model.ts";
 import type { ResponsesRules } from "../compatible/responses/request.ts";
 import { createInputTokensOperation, createResponsesOperation } from "../compatible/responses/responses-operation.ts";
 import type { ChatOperation, ProviderFactory, ProviderSettings } from "../provider.ts";
-import { isReasoningModel, lacksOfModel } from "./reasoning-model.ts";
 
 const defaultBaseUrl = "https://api.openai.com";
 

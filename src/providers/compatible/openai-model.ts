@@ -1,5 +1,6 @@
+// What OpenAI's own models refuse, wherever they are hosted.
 import { type CompleteRequest, ReasoningEffort } from "../../contract.ts";
-import type { SamplingName } from "../compatible/dialect.ts";
+import type { SamplingName } from "./dialect.ts";
 
 /** Models that reason before they answer. Chat variants of GPT-5 do not. https://platform.openai.com/docs/guides/reasoning */
 export function isReasoningModel(model: string): boolean {
