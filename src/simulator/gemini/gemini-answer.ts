@@ -16,7 +16,7 @@ export function toGenerateContent(script: Script): string {
   const text = textOf(script).join("");
   const parts = [
     ...(script.reasoning.length > 0 ? [{ text: script.reasoning.join(""), thought: true }] : []),
-    ...(text === "" ? [] : [{ text, ...(script.toolCalls.length === 0 ? signatureOf(script) : {}) }]),
+    ...(text === "" ? [] : [{ text }, ...signedEnd(script)]),
     ...script.toolCalls.map((call, index) => toCallPart(script, call, index)),
   ];
   return JSON.stringify(toResponse(script, parts, true));
@@ -26,10 +26,8 @@ export function toGenerateContentFrames(script: Script): readonly Frame[] {
   const texts = textOf(script);
   const pieces: object[] = [
     ...script.reasoning.map((text) => ({ text, thought: true })),
-    ...texts.map((text, index) => ({
-      text,
-      ...(index === texts.length - 1 && script.toolCalls.length === 0 ? signatureOf(script) : {}),
-    })),
+    ...texts.map((text) => ({ text })),
+    ...(texts.length > 0 ? signedEnd(script) : []),
     ...script.toolCalls.map((call, index) => toCallPart(script, call, index)),
   ];
   if (pieces.length === 0) return [toFrame(toResponse(script, [], true), false)];
@@ -46,7 +44,13 @@ function textOf({ text, refusal }: Script): readonly string[] {
   return [...text, ...refusal];
 }
 
-/** With thoughts, the first call or else the text carries what has to be sent back. */
+/** With thoughts and no call, the signature of the text stands on an empty text at its end. */
+function signedEnd(script: Script): readonly object[] {
+  const signed = script.reasoning.length > 0 && script.toolCalls.length === 0;
+  return signed ? [{ text: "", ...signatureOf(script) }] : [];
+}
+
+/** What has to be sent back, where there were thoughts. */
 function signatureOf(script: Script): object {
   if (script.reasoning.length === 0) return {};
   return { thoughtSignature: Buffer.from(`signed by the simulator: ${script.id}`).toString("base64") };
