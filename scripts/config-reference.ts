@@ -53,7 +53,7 @@ function readText(file: string): string {
 
 function toMarkdown(schema: JsonSchema): string {
   const sections = Object.entries(schema.properties ?? {}).map(
-    ([name, section]) => `## \`${name}\`\n\n${section.description ?? ""}\n\n${toTable(name, section)}`,
+    ([name, section]) => `## \`${name}\`\n\n${meaningOf(name, section)}\n\n${toTable(name, section)}`,
   );
   const parts = [
     "# Configuration",
@@ -110,10 +110,15 @@ function rowsOf(path: string, schema: JsonSchema, isRequired: boolean): readonly
             : value.default === undefined
               ? ""
               : code(value.default),
-        text: (value.description ?? "").replaceAll("|", "\\|"),
+        text: meaningOf(`${prefix}.${key}`, value).replaceAll("|", "\\|"),
       },
     ];
   });
+}
+
+function meaningOf(path: string, schema: JsonSchema): string {
+  const text = schema.description ?? "";
+  return knownNames.unavailable?.includes(path) ? `Not available in this version: refused. ${text}` : text;
 }
 
 function isSecret(schema: JsonSchema): boolean {

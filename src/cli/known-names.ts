@@ -5,7 +5,13 @@ import { createProvider, providerKinds } from "../providers/registry.ts";
 import { checkRule } from "../routing/check-rule.ts";
 
 /** What a config file may name, and who checks it: the code that a gateway is made of. */
-export const knownNames: LoadOptions = { kinds: providerKinds, dialects: dialectIds, checkRule, checkProvider };
+export const knownNames: LoadOptions = {
+  kinds: providerKinds,
+  dialects: dialectIds,
+  unavailable: ["cluster", "models[].retry.hedge_delay"],
+  checkRule,
+  checkProvider,
+};
 
 /** A factory throws one readable line when its settings make no sense. */
 function checkProvider(settings: ProviderSettings): string | undefined {

@@ -1,10 +1,10 @@
-import type { NatsConfig, SecretReference, UsageConfig } from "../config/config.ts";
+import type { NatsConfig, UsageConfig } from "../config/config.ts";
 import { type LoadOptions, loadConfig } from "../config/load.ts";
 import { setUpStream } from "../ledger/nats-setup.ts";
-import { createSecretSource } from "../upstream/credentials/secret-source.ts";
 import { createTextFetcher } from "../upstream/fetch-text.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
+import { toNatsAccess } from "./compose/open-publisher.ts";
 import { Progress } from "./progress.ts";
 
 export type NatsSetupOptions = {
@@ -31,7 +31,7 @@ export async function natsSetup(options: NatsSetupOptions, known: LoadOptions, i
 }
 
 async function setUp(nats: NonNullable<UsageConfig["nats"]>, options: NatsSetupOptions, io: CommandIo) {
-  const access = await toAccess(nats, io);
+  const access = await readAccess(nats, io);
   try {
     return await setUpStream({
       access,
@@ -49,23 +49,11 @@ async function setUp(nats: NonNullable<UsageConfig["nats"]>, options: NatsSetupO
   }
 }
 
-async function toAccess(nats: NatsConfig, io: CommandIo): Promise<Parameters<typeof setUpStream>[0]["access"]> {
-  const fetcher = createTextFetcher();
-  const read = async (reference: SecretReference | undefined) =>
-    reference &&
-    (await createSecretSource(reference, {
-      nowMs: io.nowMs,
-      env: io.environment,
-      fetchText: fetcher.fetchText,
-    }).get());
+async function readAccess(nats: NatsConfig, io: CommandIo): ReturnType<typeof toNatsAccess> {
+  const { fetchText, close } = createTextFetcher();
   try {
-    return {
-      servers: nats.servers,
-      credentials: await read(nats.credentials),
-      nkeySeed: await read(nats.nkey),
-      tls: nats.tls,
-    };
+    return await toNatsAccess(nats, { nowMs: io.nowMs, env: io.environment, fetchText });
   } finally {
-    await fetcher.close();
+    await close();
   }
 }

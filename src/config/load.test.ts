@@ -424,6 +424,16 @@ keys:
     ]);
   });
 
+  it("refuses what the gateway cannot serve, rather than ignoring it", async () => {
+    const unavailable = ["cluster", "limits", "models[].retry.hedge_delay"];
+    const hedged = small.replace("model: m }]", "model: m }], retry: { hedge_delay: 1s }");
+    const text = `${hedged}limits: []\ncluster: { nats: { servers: ["nats://127.0.0.1:4222"] } }`;
+    expect(await problemsOf(text, { unavailable })).toEqual([
+      "4:81: models[0].retry.hedge_delay: is not available in this version; leave it out",
+      "6:10: cluster: is not available in this version; leave it out",
+    ]);
+  });
+
   it("stops listing after a few hundred problems and says how many more there are", async () => {
     const entries = Array.from({ length: 250 }, (_, index) => `  - { id: k${index}, project: p, digest: x }`).join(
       "\n",

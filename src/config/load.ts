@@ -9,7 +9,7 @@ import { crossCheck } from "./cross-check.ts";
 import { limits } from "./defaults.ts";
 import { type Finding, toFindings, toMessage } from "./explain.ts";
 import { locate } from "./locate.ts";
-import { at, entries, textOf } from "./loose.ts";
+import { at, entries, type Loose, textOf } from "./loose.ts";
 import { type ConfigProblem, ConfigProblems, formatPath } from "./problems.ts";
 import { configSchema, type KnownNames } from "./schema.ts";
 import { toConfig } from "./to-config.ts";
@@ -17,6 +17,8 @@ import { toConfig } from "./to-config.ts";
 export type LoadOptions = KnownNames & {
   /** One sentence when the CEL expression of a rule is not valid. Absent: not checked. */
   readonly checkRule?: ((expression: string) => Promise<string | undefined>) | undefined;
+  /** Keys, e.g. "cluster" or "models[].retry.hedge_delay", that the format has and this gateway cannot serve: refused unless they say nothing. */
+  readonly unavailable?: readonly string[] | undefined;
   /** One sentence when a provider cannot be made of its settings. Absent: not checked. */
   readonly checkProvider?: ((settings: ProviderSettings) => string | undefined) | undefined;
 };
@@ -40,6 +42,7 @@ export async function parseConfig(text: string, path: string, options: LoadOptio
   const config = parsed.success ? toConfig(parsed.data, baseDir) : undefined;
   const findings = [
     ...(parsed.success ? [] : toFindings(parsed.error.issues)),
+    ...checkAvailable(raw, options),
     ...crossCheck(
       { value: raw, path: [] },
       {
@@ -111,6 +114,20 @@ async function checkRules(raw: unknown, options: LoadOptions): Promise<ReadonlyM
   const rules = entries(at({ value: raw, path: [] }, "rules")).slice(0, limits.rulesMax);
   const expressions = rules.flatMap((rule) => textOf(at(rule, "when")) ?? []);
   return new Map(await Promise.all(expressions.map(async (text) => [text, await checkRule(text)] as const)));
+}
+
+function checkAvailable(raw: unknown, options: LoadOptions): readonly Finding[] {
+  const places = (options.unavailable ?? []).flatMap((name) => placesOf({ value: raw, path: [] }, name.split(".")));
+  return places
+    .filter(({ value }) => value !== undefined && !(Array.isArray(value) && value.length === 0))
+    .map(({ path }) => ({ path, message: "is not available in this version; leave it out", atKey: false }));
+}
+
+/** Every place that the steps name; a step that ends in "[]" names each entry of a list. */
+function placesOf(from: Loose, [step, ...rest]: readonly string[]): readonly Loose[] {
+  if (step === undefined) return [from];
+  if (!step.endsWith("[]")) return placesOf(at(from, step), rest);
+  return entries(at(from, step.slice(0, -2))).flatMap((entry) => placesOf(entry, rest));
 }
 
 function checkProviders(config: Config, options: LoadOptions): readonly Finding[] {
