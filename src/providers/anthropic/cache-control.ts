@@ -35,7 +35,8 @@ export type Cacheable = {
 export function withBreakpoints(prompt: Cacheable, request: CompleteRequest, log: TranslationLog): Cacheable {
   const options = request.promptCache;
   const isAutomatic = options?.mode === PromptCacheMode.AUTO;
-  return withinLimit(isAutomatic ? markAutomatically(prompt, options, request, log) : prompt, log);
+  const marked = isAutomatic ? markAutomatically(prompt, options, request, log) : prompt;
+  return withLongestFirst(withinLimit(marked, log), log);
 }
 
 const breakpointsMax = 4;
@@ -81,14 +82,42 @@ function withinLimit(prompt: Cacheable, log: TranslationLog): Cacheable {
   let surplus = countBreakpoints(prompt) - breakpointsMax;
   if (surplus <= 0) return prompt;
   log.adjusted("cache_breakpoint", `only the last ${breakpointsMax} breakpoints are kept`);
-  const strip = (block: Block): Block => {
-    if (block instanceof RawJson || !isMarked(block) || surplus <= 0) return block;
+  return mapMarked(prompt, (block) => {
     surplus -= 1;
-    return { ...block, cache_control: undefined };
-  };
-  return {
-    tools: prompt.tools.map(strip),
-    system: prompt.system.map(strip),
-    messages: prompt.messages.map((turn) => ({ ...turn, content: turn.content.map(strip) })),
-  };
+    return surplus >= 0 ? { ...block, cache_control: undefined } : block;
+  });
+}
+
+/** A prefix that lives an hour may not contain one that lives less ("Mixing different TTLs"): the shorter is raised. */
+function withLongestFirst(prompt: Cacheable, log: TranslationLog): Cacheable {
+  let hoursAhead = 0;
+  mapMarked(prompt, (block) => {
+    if (livesAnHour(block)) hoursAhead += 1;
+    return block;
+  });
+  let isRaised = false;
+  const raised = mapMarked(prompt, (block) => {
+    if (livesAnHour(block)) hoursAhead -= 1;
+    else if (hoursAhead > 0) {
+      isRaised = true;
+      return { ...block, cache_control: { type: "ephemeral", ttl: "1h" } };
+    }
+    return block;
+  });
+  if (isRaised) log.adjusted("cache_breakpoint", "lives one hour, as a breakpoint after it does");
+  return raised;
+}
+
+function livesAnHour(block: JsonOutObject): boolean {
+  const control = block["cache_control"];
+  return typeof control === "object" && control !== null && "ttl" in control && control["ttl"] === "1h";
+}
+
+/** Changes the blocks with a breakpoint, in the order in which the API reads the prompt. */
+function mapMarked(prompt: Cacheable, change: (block: JsonOutObject) => JsonOutObject): Cacheable {
+  const changeAll = (blocks: readonly Block[]): readonly Block[] =>
+    blocks.map((block) => (block instanceof RawJson || !isMarked(block) ? block : change(block)));
+  const tools = changeAll(prompt.tools);
+  const system = changeAll(prompt.system);
+  return { tools, system, messages: prompt.messages.map((turn) => ({ ...turn, content: changeAll(turn.content) })) };
 }

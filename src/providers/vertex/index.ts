@@ -46,10 +46,15 @@ function createSender(settings: ProviderSettings, publisher: string): Sender {
   return (model, method, body, headers = {}) => ({
     method: "POST",
     origin: base.origin,
-    path: pathBelow(base, `${root}/${encodeURIComponent(model)}:${method}`),
+    path: pathBelow(base, `${root}/${toPathSegment(model)}:${method}`),
     headers: { "content-type": "application/json", ...headers },
     body: writeJson(body),
   });
+}
+
+/** "claude-opus-4@20250514": versions follow an @, which Google's own clients leave as it is. */
+function toPathSegment(model: string): string {
+  return encodeURIComponent(model).replaceAll("%40", "@");
 }
 
 /** "Locations": the global endpoint has no prefix, the two multi-regions have hosts of their own. */
