@@ -4,6 +4,7 @@ import type { Attempt } from "../contract.ts";
 import type { CallFailure } from "../domain/call-failure.ts";
 import type { HttpHeaders } from "../domain/http.ts";
 import type { ProviderFailure } from "../domain/provider-failure.ts";
+import { unreachable } from "../domain/unreachable.ts";
 import { backoffMs } from "./backoff.ts";
 import { decide, type FailureRule, ruleOf } from "./decide.ts";
 import { toCallFailure } from "./give-up.ts";
@@ -24,6 +25,8 @@ export type CallPlan = {
   /** `undefined`: no hedging; 0: after the p95 of the target. */
   readonly hedgeDelayMs: number | undefined;
   readonly inputTokens: number;
+  /** The caller set time-outs of its own: what runs into them says nothing about the target. */
+  readonly hasOwnTimeouts: boolean;
   readonly deadlineMs: number | undefined;
   readonly limits: RoutingLimits;
   readonly random: () => number;
@@ -93,6 +96,8 @@ export class CallItinerary implements Itinerary {
         return this.#attempt(wait?.index ?? ready, decision.afterMs, nowMs);
       case "give-up":
         return this.#giveUp(decision.because, nowMs);
+      default:
+        return unreachable(decision);
     }
   }
 
@@ -114,7 +119,7 @@ export class CallItinerary implements Itinerary {
     const { limits, random, targets } = this.#plan;
     const index = this.#indexOf(planned);
     const health = this.#end(index);
-    const rule = ruleOf(failure, limits);
+    const rule = this.#ruleOf(failure);
     health?.failed(failure, rule, nowMs);
     this.#failures.push(failure);
     this.#latestRule = rule;
@@ -240,6 +245,13 @@ export class CallItinerary implements Itinerary {
     };
   }
 
+  /** A caller with time-outs of a millisecond must not open the circuit for everybody else. */
+  #ruleOf(failure: ProviderFailure): FailureRule {
+    const rule = ruleOf(failure, this.#plan.limits);
+    const isOurTimeout = failure.kind === "timeout" && (failure.facts.httpStatus ?? 0) === 0;
+    return isOurTimeout && this.#plan.hasOwnTimeouts ? { ...rule, blame: "nothing" } : rule;
+  }
+
   /** The attempt is over; counts as in flight only if it had started. */
   #end(index: number): TargetHealth | undefined {
     const health = this.#healthAt(index);
@@ -281,5 +293,7 @@ function mayCure(
       const tooSmall = failed.planned.target.facts.contextWindow ?? contextLimit ?? inputTokens;
       return window > Math.max(tooSmall, contextActual ?? 0);
     }
+    default:
+      return unreachable(rule.elsewhere);
   }
 }

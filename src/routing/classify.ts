@@ -25,13 +25,15 @@ export function classify(request: CompleteRequest, inputTokens: number): Classif
   return {
     complexity: hardness(request, text, inputTokens) >= hardFrom ? "hard" : "simple",
     task: taskOf(request, text),
-    language: languageOf(text),
+    language: languageOf(text.slice(0, languageCharactersMax)),
   };
 }
 
 const hardFrom = 3;
 /** Reading more would cost time and tell nothing new. */
-const charactersMax = 4_000;
+const charactersMax = 2_000;
+/** A language shows sooner than a task does. */
+const languageCharactersMax = 400;
 
 function newestUserText({ messages }: CompleteRequest): string {
   const newest = messages.findLast((message) => message.role === Role.USER);

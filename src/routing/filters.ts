@@ -59,7 +59,7 @@ export function excludedByWishes(
   if (providerNames.some((name) => deniedProviders.includes(name))) {
     return exclusion("provider", "routing.denied_providers", "its provider is denied");
   }
-  if (allowedRegions.length > 0 && !allowedRegions.includes(region)) {
+  if (allowedRegions.length > 0 && !allowedRegions.some((allowed) => isWithin(region, allowed))) {
     return exclusion("region", "routing.allowed_regions", "its region is not among the allowed ones");
   }
   if (wishes.zeroDataRetention && !planned.target.zeroDataRetention) {
@@ -73,6 +73,11 @@ export function excludedByWishes(
     return exclusion("cost", "routing.max_cost_nano_usd", "its expected cost is higher");
   }
   return undefined;
+}
+
+/** "eu" allows "eu" and "eu-west-1", not "europe". */
+function isWithin(region: string, allowed: string): boolean {
+  return region === allowed || region.startsWith(`${allowed}-`);
 }
 
 /** `needs`: bits of `capabilities`. */

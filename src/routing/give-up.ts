@@ -71,7 +71,7 @@ function retryAfterMs({ failures, healthyInMs, limits }: GiveUp): number {
 
 /**
  * A retryable failure tells the most, since the caller can act on it; among them anything but a rate limit, since "429
- * everywhere" must mean everywhere. Of the others the most useful to the caller, by `finality`. The latest of equals.
+ * everywhere" must mean everywhere. Of the others the one that is most useful to the caller. The latest of equals.
  */
 function mostTelling(failures: readonly ProviderFailure[]): ProviderFailure | undefined {
   let best: ProviderFailure | undefined;

@@ -93,7 +93,7 @@ export function buildRoutes(
   return { byModel, modelIds: models.map((model) => model.id), health };
 }
 
-/** A deployment that several segments name is tried once, for the first of them. */
+/** A target that several segments name is tried once, for the first of them. */
 export function toChain(segments: readonly Segment[]): Chain {
   const seen = new Set<string>();
   const unique = segments.map(({ strategy, targets }) => ({

@@ -20,7 +20,13 @@ function routerOf(models: readonly ModelConfig[], changes: Partial<RouterOptions
       prices({ providerId }) {
         const price = pricesByProvider[providerId];
         if (price === undefined) return undefined;
-        return { prices: [priceRow(Meter.INPUT_TOKENS, price), priceRow(Meter.OUTPUT_TOKENS, price)] };
+        return {
+          prices: [
+            priceRow(Meter.INPUT_TOKENS, price),
+            priceRow(Meter.OUTPUT_TOKENS, price),
+            priceRow(Meter.CACHE_READ_INPUT_TOKENS, price / 10),
+          ],
+        };
       },
     },
     ...changes,
@@ -110,7 +116,7 @@ describe("filters", () => {
         facts: { inputModalities: ["text"], tools: false, contextWindow: 1_000 },
       }),
       targetConfig("eu-all", {
-        region: "eu",
+        region: "eu-west-1",
         zeroDataRetention: true,
         facts: {
           inputModalities: ["text", "image"],
@@ -131,7 +137,8 @@ describe("filters", () => {
       routing: { deniedProviders: ["otel.us-text"] },
       left: ["eu-all", "unknown"],
     },
-    { wish: "a region", routing: { allowedRegions: ["EU"] }, left: ["eu-all"] },
+    { wish: "a region", routing: { allowedRegions: ["EU-West-1"] }, left: ["eu-all"] },
+    { wish: "a region by its continent", routing: { allowedRegions: ["u", "eu"] }, left: ["eu-all"] },
     { wish: "zero data retention", routing: { requireZeroDataRetention: true }, left: ["eu-all"] },
   ])("keeps to $wish", ({ routing, left }) => {
     expect(candidatesOf(router, requestOf("chat", "hi", { routing }))).toEqual(left);
@@ -228,6 +235,22 @@ describe("order", () => {
     const hurried = router.begin(queryOf(requestOf("chat"), { ...at, deadlineMs: 26_000 }));
     expect(hurried.candidates.map(({ target }) => target.id)).toEqual(["new", "slow"]);
     expect(hurried.skipped).toEqual([]);
+  });
+
+  it("counts what a target's cache holds of a conversation as cheaper", () => {
+    const router = routerOf([modelConfig("chat", [targetConfig("dear"), targetConfig("cheap")], { strategy: "cost" })]);
+    const query = queryOf(requestOf("chat", "hi", { conversationId: "talk" }), { inputTokens: 10_000 });
+    const costOfDear = (): number | undefined =>
+      router.explain(query).targets.find(({ target }) => target.id === "dear")?.expectedCostNanoUsd;
+    const before = costOfDear();
+    const itinerary = router.begin(query);
+    const dear = itinerary.candidates.find(({ target }) => target.id === "dear");
+    if (dear === undefined) throw new Error("not a candidate");
+    itinerary.started(dear, 1_000);
+    itinerary.succeeded(dear, { durationMs: 10, timeToFirstTokenMs: 5, outputTokens: 500 }, 1_000);
+    expect(before).toBe(9_000 * 10_500);
+    expect(costOfDear()).toBe(9_000 * 500 + 900 * 10_000);
+    expect(router.begin(query).candidates[0]?.target.id).toBe("cheap"); // Still: 1,000 × 10,500 is less.
   });
 
   it("keeps a conversation with the target whose cache holds it", () => {
@@ -370,6 +393,23 @@ describe("after a failure", () => {
       itinerary.unsupported(step.planned);
     }
     expect(reasonOf(itinerary.next(1_000))).toBe(ErrorReason.CAPABILITY_UNSUPPORTED);
+  });
+});
+
+describe("one caller among others", () => {
+  function afterTimeouts(routing: { firstTokenTimeout?: { nanos: number } }): readonly string[] {
+    const router = routerOf([modelConfig("chat", [targetConfig("a")], { retry: { maxAttempts: 1 } })]);
+    for (let count = 0; count < 10; count += 1) {
+      const itinerary = router.begin(queryOf(requestOf("chat", "hi", { routing })));
+      const step = itinerary.next(1_000);
+      if (step.kind === "attempt") fail(itinerary, step, new ProviderFailure("timeout", "slow"), 1_000);
+    }
+    return router.begin(queryOf(requestOf("chat"))).skipped.map(({ because }) => because);
+  }
+
+  it("cannot take a target from the others by time-outs of its own", () => {
+    expect(afterTimeouts({ firstTokenTimeout: { nanos: 1_000_000 } })).toEqual([]);
+    expect(afterTimeouts({})).toEqual(["circuit-open"]);
   });
 });
 

@@ -1,4 +1,5 @@
 import type { ModelConfig, TargetConfig } from "../config/config.ts";
+import type { RoutingOptions } from "../contract.ts";
 import type { Target } from "../domain/target.ts";
 import { AffinityMemory } from "./affinity-memory.ts";
 import { arrange } from "./arrange.ts";
@@ -75,6 +76,7 @@ function beginCall(plan: Plan, query: RouteQuery, parts: PlanningParts): CallIti
     attemptsMax: plan.attemptsMax,
     hedgeDelayMs: plan.route.hedgeDelayMs,
     inputTokens: query.inputTokens,
+    hasOwnTimeouts: hasOwnTimeouts(query.request.routing),
     deadlineMs: query.deadlineMs,
     limits: parts.limits,
     random: parts.random,
@@ -83,6 +85,12 @@ function beginCall(plan: Plan, query: RouteQuery, parts: PlanningParts): CallIti
         ? undefined
         : ({ deployment }, nowMs) => parts.affinity.served(memoryKey, deployment, query.inputTokens, nowMs),
   });
+}
+
+function hasOwnTimeouts(routing: RoutingOptions | undefined): boolean {
+  if (routing === undefined) return false;
+  const { attemptTimeout, firstTokenTimeout, idleTimeout } = routing;
+  return attemptTimeout !== undefined || firstTokenTimeout !== undefined || idleTimeout !== undefined;
 }
 
 function targetStates(routes: Routes, nowMs: number): readonly TargetState[] {

@@ -3,6 +3,7 @@
 // deployment share it.
 import type { HttpHeaders } from "../domain/http.ts";
 import type { ProviderFailure } from "../domain/provider-failure.ts";
+import { unreachable } from "../domain/unreachable.ts";
 import { Breaker, type CircuitState } from "./breaker.ts";
 import { cooldownMs } from "./cooldown.ts";
 import { DecayedAverage } from "./decayed-average.ts";
@@ -131,6 +132,9 @@ export class TargetHealth {
         return;
       case "nothing":
         this.breaker.release();
+        return;
+      default:
+        unreachable(rule.blame);
     }
   }
 
