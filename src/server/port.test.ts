@@ -11,7 +11,9 @@ const path = "/llmgateway.v1.InferenceService/Complete";
 const streamPath = "/llmgateway.v1.InferenceService/StreamComplete";
 let test: TestServer;
 beforeEach(async () => {
-  test = await startTestServer({ timeouts: { firstByteMs: 150, headersMs: 150 } });
+  test = await startTestServer({
+    timeouts: { firstByteMs: 150, headersMs: 150, pingIntervalMs: 100, pingTimeoutMs: 100 },
+  });
 });
 afterEach(() => test.server.close(0));
 
@@ -203,6 +205,27 @@ describe("the port", () => {
     expect(await talk("")).toBe("");
     expect(await talk("PR")).toBe("");
     await expectAlive();
+  });
+
+  it.each([
+    ["half a preface", "PRI * HTT"],
+    ["a whole one, and never answers a PING", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"],
+  ])("closes an HTTP/2 connection that sends %s", async (_name, bytes) => {
+    await talk(bytes);
+    await expectAlive();
+  });
+
+  it("turns connections away when it has as many as it may", async () => {
+    const small = await startTestServer({ maxConnections: 1 });
+    const first = connectTcp(small.server.port, "127.0.0.1");
+    await once(first, "connect");
+    first.write("GET /livez HTTP/1.1\r\nhost: a\r\n\r\n");
+    await once(first, "data");
+    const second = connectTcp(small.server.port, "127.0.0.1");
+    second.on("error", () => undefined);
+    await once(second, "close");
+    first.destroy();
+    await small.server.close(0);
   });
 
   it("closes half a request after its time", async () => {

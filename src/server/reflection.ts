@@ -11,7 +11,13 @@ import {
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
-import { reflectionV1, reflectionV1alpha } from "../contract.ts";
+import {
+  file_llmgateway_v1_error_reason,
+  file_llmgateway_v1_errors,
+  reflectionV1,
+  reflectionV1alpha,
+  rpcDetails,
+} from "../contract.ts";
 
 type Question =
   | { readonly case: "fileByFilename" | "fileContainingSymbol" | "allExtensionNumbersOfType"; readonly value: string }
@@ -31,10 +37,17 @@ type Answer =
     }
   | { readonly case: "errorResponse"; readonly value: { errorCode: number; errorMessage: string } };
 
+/** Types of the status details, which no service imports: with them generic clients print a failure in words. */
+const detailFiles = [
+  file_llmgateway_v1_errors,
+  file_llmgateway_v1_error_reason,
+  rpcDetails.file_google_rpc_error_details,
+];
+
 export function registerReflection(router: ConnectRouter, services: readonly DescService[]): void {
   const { ServerReflection: v1, ServerReflectionResponseSchema: v1Response } = reflectionV1;
   const { ServerReflection: v1alpha, ServerReflectionResponseSchema: v1alphaResponse } = reflectionV1alpha;
-  const index = new SchemaIndex([...services, v1, v1alpha]);
+  const index = new SchemaIndex([...services, v1, v1alpha], detailFiles);
 
   router.service(v1, {
     async *serverReflectionInfo(requests) {
@@ -61,10 +74,14 @@ class SchemaIndex {
   readonly #messageNames = new Set<string>();
   readonly #extensionsByType = new Map<string, Map<number, DescFile>>();
 
-  constructor(services: readonly DescService[]) {
+  /** `files`: known beside what the services import. */
+  constructor(services: readonly DescService[], files: readonly DescFile[]) {
     this.#serviceNames = services.map((service) => service.typeName).sort();
     for (const service of services) {
       this.#addFile(service.file);
+    }
+    for (const file of files) {
+      this.#addFile(file);
     }
   }
 
