@@ -7,8 +7,10 @@ export type Account = {
   /** Unique per budget, scope and period; `[A-Za-z0-9_-]` and "." between. */
   readonly key: string;
   readonly limit: bigint;
-  /** Unix milliseconds; the store may forget the account some time after. Infinity: never. */
+  /** Unix milliseconds; the store may forget the account some days after. Infinity: never. */
   readonly endsAtMs: number;
+  /** Periods of at most a day are forgotten days after their end; others are kept. Follows from the kind of period only. */
+  readonly isShort: boolean;
 };
 
 /** What the lease holder asks for, in one step. */

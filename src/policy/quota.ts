@@ -219,10 +219,17 @@ export function createQuota(options: QuotaOptions): Quota {
   };
 }
 
+const shortPeriods: ReadonlySet<PeriodKind> = new Set(["minute", "hour", "day"]);
+
 function createTerm(options: QuotaOptions, nowMs: number): Term {
   const period = periodAt(options.period, nowMs);
   return {
-    account: { key: `${options.key}.${period.id}`, limit: options.limit, endsAtMs: period.endMs },
+    account: {
+      key: `${options.key}.${period.id}`,
+      limit: options.limit,
+      endsAtMs: period.endMs,
+      isShort: shortPeriods.has(options.period),
+    },
     periodId: period.id,
     endMs: period.endMs,
     share: createShare(),

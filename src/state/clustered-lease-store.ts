@@ -1,0 +1,155 @@
+// Accounts in NATS JetStream KV, for several instances. Each change is a compare-and-set on the revision that it was
+// computed from, so that a stale read, which followers may give, can refuse but never grant. An instance asks for one
+// lease now and then, not for every call, so the stream sees tens of writes a second.
+import { randomUUID } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
+import { JetStreamApiError, jetstream } from "@nats-io/jetstream";
+import { type KV, Kvm } from "@nats-io/kv";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { LeaseExchange, LeaseGrant, LeaseStore } from "../domain/lease-store.ts";
+import {
+  type AccountRecord,
+  emptyAccount,
+  exchangeLease,
+  formatAccount,
+  parseAccount,
+  sumOf,
+} from "./account-record.ts";
+
+export type ClusteredLeaseStoreOptions = {
+  /** The owner's to make and to close. */
+  readonly connection: NatsConnection;
+  /** Copies of the buckets; 3 in production, in a cluster whose streams sync always. */
+  readonly replicas: number;
+  /** Names this life of this instance. Default: a random id. */
+  readonly holder?: string | undefined;
+  /** How long an exchange may take, with all its tries. Default 2 seconds. */
+  readonly exchangeMsMax?: number | undefined;
+};
+
+const buckets = { lasting: "llmgateway_accounts", short: "llmgateway_windows" } as const;
+
+/** Counted from the last write, so no period of a day loses its account. */
+const shortKeptMs = 3 * 86_400_000;
+
+/** JetStream: "wrong last sequence". https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+const wrongLastSequence = 10_071;
+
+const limits = { accountsHeldMax: 10_000, backoffMsMax: 50, requestMs: 500 } as const;
+
+type Seen = { readonly record: AccountRecord /** 0: the key is not there. */; readonly revision: number };
+
+/** Makes the two buckets with the first exchange where they are missing; until NATS is there, exchanges reject. */
+export function createClusteredLeaseStore(options: ClusteredLeaseStoreOptions): LeaseStore {
+  const openBucket = createBucketOpener(options);
+  const holder = options.holder ?? randomUUID();
+  const exchangeMsMax = options.exchangeMsMax ?? 2_000;
+  const held = new Map<string, Seen>();
+
+  function remember(key: string, seen: Seen): void {
+    if (held.size >= limits.accountsHeldMax) held.clear();
+    held.set(key, seen);
+  }
+
+  /** One try, from what is held of the account or from a fresh read; `undefined`: it must be tried again. */
+  async function tryExchange(attempt: Attempt): Promise<LeaseGrant | undefined> {
+    const { key, isShort } = attempt.request.account;
+    const known = held.get(key);
+    held.delete(key);
+    try {
+      const bucket = await openBucket(isShort);
+      return await attemptExchange(bucket, known ?? (await read(bucket, key)), attempt, (seen) => remember(key, seen));
+    } catch (error) {
+      attempt.failure = error;
+      return undefined;
+    }
+  }
+
+  return {
+    async exchange(request) {
+      const untilMs = performance.now() + exchangeMsMax;
+      const attempt: Attempt = { holder, nonce: randomUUID(), request };
+      for (let tries = 1; ; tries++) {
+        const grant = await tryExchange(attempt);
+        if (grant !== undefined) return grant;
+        if (performance.now() >= untilMs) {
+          throw new Error("the shared state cannot be reached or is too busy", { cause: attempt.failure });
+        }
+        await wait(Math.random() * Math.min(limits.backoffMsMax, 2 ** tries)); // Spreads those who collide.
+      }
+    },
+    async used(key) {
+      const seen = await Promise.all([true, false].map(async (isShort) => read(await openBucket(isShort), key)));
+      return seen.reduce((sum, { record }) => sum + record.used, 0n);
+    },
+    close: () => Promise.resolve(), // The connection is its owner's.
+  };
+}
+
+/** Each bucket is opened once; after a failure the next call tries again. */
+function createBucketOpener(options: ClusteredLeaseStoreOptions): (isShort: boolean) => Promise<KV> {
+  const manager = new Kvm(jetstream(options.connection, { timeout: limits.requestMs }));
+  const settings = { replicas: options.replicas, history: 1, timeout: limits.requestMs };
+  const opened = new Map<boolean, Promise<KV>>();
+  return (isShort) => {
+    const known = opened.get(isShort);
+    if (known !== undefined) return known;
+    const opening = isShort
+      ? manager.create(buckets.short, { ...settings, ttl: shortKeptMs })
+      : manager.create(buckets.lasting, settings);
+    opened.set(isShort, opening);
+    opening.catch(() => opened.delete(isShort)); // Who waits for it hears of the failure.
+    return opening;
+  };
+}
+
+type Attempt = {
+  readonly holder: string;
+  /** The same for all tries of one exchange: found in the record, it tells that a try without an answer was applied. */
+  readonly nonce: string;
+  readonly request: LeaseExchange;
+  /** What a write without an answer has granted, if it was applied. */
+  doubtful?: LeaseGrant | undefined;
+  failure?: unknown;
+};
+
+/** `undefined`: somebody else was faster. Rejects when the outcome is not known. */
+async function attemptExchange(
+  bucket: KV,
+  seen: Seen,
+  attempt: Attempt,
+  remember: (seen: Seen) => void,
+): Promise<LeaseGrant | undefined> {
+  const { holder, nonce, request } = attempt;
+  const own = seen.record.leases.get(holder);
+  if (own?.nonce === nonce && attempt.doubtful !== undefined) {
+    remember(seen);
+    const free = request.account.limit - seen.record.used - sumOf(seen.record.leases);
+    return { ...attempt.doubtful, leased: own.amount, used: seen.record.used, free: free > 0n ? free : 0n };
+  }
+  const { record, grant } = exchangeLease(seen.record, holder, nonce, request);
+  // Where tries differ, to go on with the old lease is the safe reading: a new one would forget what is reserved.
+  attempt.doubtful = { ...grant, isContinued: grant.isContinued || attempt.doubtful?.isContinued === true };
+  const revision = await write(bucket, request.account.key, record, seen.revision);
+  if (revision === undefined) return undefined;
+  remember({ record, revision });
+  return grant;
+}
+
+async function read(bucket: KV, key: string): Promise<Seen> {
+  const entry = await bucket.get(key);
+  if (entry === null || entry.operation !== "PUT") return { record: emptyAccount, revision: 0 };
+  return { record: parseAccount(entry.string()), revision: entry.revision };
+}
+
+async function write(bucket: KV, key: string, record: AccountRecord, revision: number): Promise<number | undefined> {
+  const text = formatAccount(record);
+  try {
+    // `update` refuses the revision 0 in version 3.4.0 of the client.
+    if (revision === 0) return await bucket.create(key, text);
+    return await bucket.update(key, text, revision, limits.requestMs);
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return undefined;
+    throw error;
+  }
+}

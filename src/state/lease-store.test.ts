@@ -1,0 +1,154 @@
+// One suite for both engines: what the port promises holds whoever keeps the accounts.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type NatsServer, startNats } from "../../test/nats-server.ts";
+import type { Account, LeaseExchange, LeaseStore } from "../domain/lease-store.ts";
+import { createClusteredLeaseStore } from "./clustered-lease-store.ts";
+import { openEmbeddedLeaseStore } from "./embedded-lease-store.ts";
+
+const nowMs = Date.parse("2026-11-24T12:00:00Z");
+
+function accountOf(key: string, limit: bigint, isShort = false): Account {
+  return { key, limit, endsAtMs: Number.POSITIVE_INFINITY, isShort };
+}
+
+function exchangeOf(account: Account, change: Partial<LeaseExchange>): LeaseExchange {
+  return { account, spent: 0n, returned: 0n, need: 0n, want: 0n, ...change };
+}
+
+/** Opens the same accounts again, as another life of the gateway. */
+type Engine = { readonly open: () => Promise<LeaseStore>; readonly stop: () => Promise<void> };
+
+let server: NatsServer;
+const connections: NatsConnection[] = [];
+
+async function connectTo(url: string): Promise<NatsConnection> {
+  const connection = await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  connections.push(connection);
+  return connection;
+}
+
+beforeAll(async () => {
+  server = await startNats();
+});
+
+afterAll(async () => {
+  await Promise.all(connections.map((connection) => connection.close()));
+  await server.stop();
+});
+
+const engines: Readonly<Record<string, () => Engine>> = {
+  embedded: () => {
+    const dataDir = mkdtempSync(join(tmpdir(), "leases-"));
+    return {
+      open: () => Promise.resolve(openEmbeddedLeaseStore({ dataDir }, nowMs)),
+      stop: async () => rmSync(dataDir, { recursive: true }),
+    };
+  },
+  clustered: () => ({
+    open: async () => createClusteredLeaseStore({ connection: await connectTo(server.url), replicas: 1 }),
+    stop: () => Promise.resolve(),
+  }),
+};
+
+describe.each(Object.keys(engines))("the %s engine", (name) => {
+  let engine: Engine;
+  let store: LeaseStore;
+
+  beforeAll(async () => {
+    const create = engines[name];
+    if (create === undefined) throw new Error("no such engine");
+    engine = create();
+    store = await engine.open();
+  });
+
+  afterAll(async () => {
+    await store.close();
+    await engine.stop();
+  });
+
+  it("leases all of what is needed, and no more than is free", async () => {
+    const account = accountOf(`${name}.need`, 100n);
+    expect(await store.exchange(exchangeOf(account, { need: 60n }))).toMatchObject({ leased: 60n, free: 40n });
+    expect(await store.exchange(exchangeOf(account, { need: 41n }))).toMatchObject({ leased: 60n, free: 40n });
+    expect(await store.exchange(exchangeOf(account, { need: 40n }))).toMatchObject({ leased: 100n, free: 0n });
+  });
+
+  it("books what was spent and takes back what was not", async () => {
+    const account = accountOf(`${name}.spent`, 100n);
+    await store.exchange(exchangeOf(account, { need: 60n }));
+    const grant = await store.exchange(exchangeOf(account, { spent: 10n, returned: 50n }));
+    expect(grant).toEqual({ leased: 0n, used: 10n, free: 90n, isContinued: true });
+    expect(await store.used(account.key)).toBe(10n);
+    expect(await store.used(`${name}.unknown`)).toBe(0n);
+  });
+
+  it("gives a slice beyond the need that shrinks with what is left", async () => {
+    const account = accountOf(`${name}.slice`, 1_000n, true);
+    const first = await store.exchange(exchangeOf(account, { need: 1n, want: 1_000n }));
+    expect(first.leased).toBe(250n);
+    const second = await store.exchange(exchangeOf(account, { need: 1n, want: 1_000n }));
+    expect(second.leased).toBe(250n + 187n);
+  });
+
+  it("keeps amounts past the exact range of numbers", async () => {
+    const account = accountOf(`${name}.large`, 1n << 62n);
+    await store.exchange(exchangeOf(account, { need: 9_007_199_254_740_993n }));
+    const grant = await store.exchange(exchangeOf(account, { spent: 9_007_199_254_740_993n }));
+    expect(grant.used).toBe(9_007_199_254_740_993n);
+  });
+
+  it("counts what a life that ended without a word had leased", async () => {
+    const account = accountOf(`${name}.crash`, 100n);
+    await store.exchange(exchangeOf(account, { need: 30n }));
+    await store.close();
+    store = await engine.open();
+    const grant = await store.exchange(exchangeOf(account, { need: 71n }));
+    expect(grant).toMatchObject({ leased: 0n, free: 70n });
+    expect(await store.exchange(exchangeOf(account, { need: 70n }))).toMatchObject({ leased: 70n, free: 0n });
+  });
+});
+
+describe("several instances on one NATS", () => {
+  it("never lease more than the limit together, however they collide", async () => {
+    const account = accountOf("together", 500n);
+    const stores = await Promise.all(
+      Array.from({ length: 4 }, async () =>
+        createClusteredLeaseStore({ connection: await connectTo(server.url), replicas: 1, exchangeMsMax: 20_000 }),
+      ),
+    );
+    const leased = stores.map(() => 0n);
+    await Promise.all(
+      stores.map(async (store, index) => {
+        for (let round = 0; round < 40; round++) {
+          leased[index] = (await store.exchange(exchangeOf(account, { need: 4n }))).leased;
+        }
+      }),
+    );
+    expect(leased.reduce((sum, amount) => sum + amount, 0n)).toBe(500n);
+  });
+
+  it("goes on after nats-server was killed, with every lease still counted", async () => {
+    const own = await startNats();
+    const connection = await connect({ servers: own.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    try {
+      const store = createClusteredLeaseStore({ connection, replicas: 1, exchangeMsMax: 300 });
+      const account = accountOf("killed", 100n);
+      await store.exchange(exchangeOf(account, { need: 60n }));
+      await own.kill();
+      await expect(store.exchange(exchangeOf(account, { need: 1n }))).rejects.toThrow("shared state");
+      await own.restart();
+      const patient = createClusteredLeaseStore({ connection, replicas: 1, exchangeMsMax: 20_000 });
+      const grant = await patient.exchange(exchangeOf(account, { need: 40n }));
+      expect(grant.leased).toBeLessThanOrEqual(40n);
+      expect(grant.leased + grant.free).toBeLessThanOrEqual(40n);
+      expect(grant.leased).toBeGreaterThanOrEqual(0n);
+    } finally {
+      await connection.close();
+      await own.stop();
+    }
+  });
+});
