@@ -29,7 +29,8 @@ export function arrange(ordered: readonly RoutedTarget[], query: RouteQuery, lim
       ...ready.filter((target) => !fits(target, query, limits)),
       ...ordered.filter(isSkipped),
     ],
-    skipped,
+    // Nobody else is ready: the one near its rate limit is slowed down, not left out.
+    skipped: ready.length > 0 ? skipped : skipped.filter(({ because }) => because !== "rate-limited"),
   };
 }
 

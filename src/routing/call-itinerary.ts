@@ -104,7 +104,7 @@ export class CallItinerary implements Itinerary {
   started(planned: PlannedTarget, _nowMs: number): void {
     const index = this.#indexOf(planned);
     this.#progress[index] = "running";
-    this.#healthAt(index)?.started(this.#plan.inputTokens);
+    this.#healthAt(index)?.started();
   }
 
   unsupported(planned: PlannedTarget): void {
@@ -206,6 +206,8 @@ export class CallItinerary implements Itinerary {
     this.#attempts += 1;
     // The provider's limit is nearly reached and no other target is ready: slow down, but let the provider have the word.
     const slowMs = afterMs > 0 ? 0 : this.#slowDownMs(health, nowMs);
+    // Taken now and not when it starts, so that calls that wait at the same time come one after the other.
+    health.providerLimits.take(this.#plan.inputTokens);
     health.breaker.reserve(nowMs + afterMs + slowMs);
     return { kind: "attempt", planned, afterMs: afterMs + slowMs, hedgeAfterMs: this.#hedgeAfterMs(health, nowMs) };
   }

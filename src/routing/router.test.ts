@@ -453,6 +453,26 @@ describe("load", () => {
       expect(second.kind === "attempt" && { id: second.planned.target.id, afterMs: second.afterMs }).toEqual(expected);
     }
   });
+
+  it("lets calls that wait for the same rate limit come one after the other", () => {
+    const router = routerOf([modelConfig("chat", [targetConfig("a")])]);
+    const first = router.begin(queryOf(requestOf("chat")));
+    const step = first.next(1_000);
+    if (step.kind !== "attempt") throw new Error("gave up");
+    const headers = {
+      "x-ratelimit-limit-requests": "10",
+      "x-ratelimit-remaining-requests": "0",
+      "x-ratelimit-reset-requests": "10s",
+    };
+    first.observed(step.planned, headers, 1_000);
+    const waits = [1, 2, 3].map(() => {
+      const itinerary = router.begin(queryOf(requestOf("chat")));
+      expect(itinerary.skipped).toEqual([]); // Slowed down, not left out.
+      const next = itinerary.next(1_000);
+      return next.kind === "attempt" ? next.afterMs : undefined;
+    });
+    expect(waits).toEqual([1_000, 2_000, 3_000]);
+  });
 });
 
 describe("hedging", () => {

@@ -79,9 +79,8 @@ export class TargetHealth {
     return Math.max(this.#cooldownUntilMs, this.breaker.openUntilMs);
   }
 
-  started(inputTokens: number): void {
+  started(): void {
     this.inFlight += 1;
-    this.providerLimits.take(inputTokens);
   }
 
   ended(): void {

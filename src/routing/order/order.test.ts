@@ -117,8 +117,8 @@ describe("latency and throughput", () => {
 describe("least_busy", () => {
   it("counts calls in flight for the weight of a target", () => {
     const targets = routed([targetConfig("a"), targetConfig("b", { weight: 4 })]);
-    for (const { health } of targets) health.started(0);
-    targets[1]?.health.started(0);
+    for (const { health } of targets) health.started();
+    targets[1]?.health.started();
     expect(ids(strategies.least_busy(targets, context()))).toEqual(["b", "a"]);
   });
 });
