@@ -14,7 +14,7 @@ export async function simulate(options: SimulatorOptions): Promise<void> {
       `The simulator answers at ${simulator.url}`,
       `  APIs:   ${wireNames.map((name) => `/${name}`).join(" ")} (or the API's own path alone)`,
       `  models: ${listedModels.join(" ")}`,
-      "          and every combination: llm-gateway simulate --help",
+      `          and every combination of words; what they do: curl ${simulator.url}`,
       "",
     ].join("\n"),
   );

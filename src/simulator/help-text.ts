@@ -2,7 +2,7 @@ import { controlHelp } from "./controls.ts";
 
 const indent = "  ";
 
-/** The language of model names, for `simulate --help` and for what the command prints when it starts. */
+/** What the simulator says of itself at `GET /`: the language of model names, how it counts, where it tells what it saw. */
 export function helpText(): string {
   const width = Math.max(...controlHelp.map(({ form }) => form.length));
   const words = controlHelp.map(({ form, help }) => `${indent}${form.padEnd(width)}  ${help}`);

@@ -254,6 +254,12 @@ describe("the memory of requests", () => {
   });
 });
 
+it("explains itself at its root", async () => {
+  const text = await (await fetch(simulator.url)).text();
+  expect(text).toContain("fail-N-retry-after-N");
+  expect(text).toContain("/_sim/requests");
+});
+
 it("says that a port is taken", async () => {
   await expect(startSimulator({ port: simulator.port })).rejects.toMatchObject({ code: "EADDRINUSE" });
 });

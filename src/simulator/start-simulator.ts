@@ -3,6 +3,7 @@
 // the model name (`controls.ts`) or by "[sim:…]" in the last message.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { noControls } from "./controls.ts";
+import { helpText } from "./help-text.ts";
 import { type Plan, type PlanSettings, toFaultPlan, toPlan } from "./plan.ts";
 import { PlanCache } from "./plan-cache.ts";
 import { play } from "./play.ts";
@@ -85,7 +86,7 @@ function toListener(
     const method = request.method ?? "GET";
     const url = request.url ?? "/";
     const path = url.split("?", 1)[0] ?? url;
-    if (path.startsWith("/_sim/")) {
+    if (path === "/" || path.startsWith("/_sim/")) {
       answerAboutItself(method, path, log, response);
       return;
     }
@@ -132,7 +133,9 @@ function refuseKey({ headers }: IncomingMessage): WireFault | undefined {
 }
 
 function answerAboutItself(method: string, path: string, log: RequestLog, response: ServerResponse): void {
-  if (method === "GET" && path === "/_sim/requests") sendJson(response, 200, { requests: log.requests.map(toJson) });
+  if (path === "/") sendText(response, helpText());
+  else if (method === "GET" && path === "/_sim/requests")
+    sendJson(response, 200, { requests: log.requests.map(toJson) });
   else if (method === "GET" && path === "/_sim/open") sendJson(response, 200, { open: log.open });
   else if (method === "DELETE" && path === "/_sim/requests") {
     log.clear();
@@ -142,6 +145,11 @@ function answerAboutItself(method: string, path: string, log: RequestLog, respon
 
 function toJson({ wire, method, path, headers, body, outcome }: SimulatedRequest): object {
   return { wire, method, path, headers, body, outcome: outcome ?? "open" };
+}
+
+function sendText(response: ServerResponse, text: string): void {
+  response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
+  response.end(`${text}\n`);
 }
 
 function sendJson(response: ServerResponse, status: number, value: object): void {

@@ -6,7 +6,7 @@ import type { ProviderFailure } from "../domain/provider-failure.ts";
 export interface ExchangeHandler {
   /** Status line and headers of the final answer (1xx are skipped). */
   onStart(status: number, headers: HttpHeaders): void;
-  /** A piece of the body, decompressed. The bytes are the receiver's to keep. */
+  /** A piece of the body, decompressed, never empty. The bytes are the receiver's to keep: nothing writes to them again. */
   onData(bytes: Uint8Array): void;
   /** The body is complete. Nothing follows. */
   onEnd(): void;
@@ -17,7 +17,7 @@ export interface ExchangeHandler {
 export interface Exchange {
   /** Closes the provider's connection (HTTP/1.1) or stream (HTTP/2) at once. The handler hears nothing more. */
   abort(): void;
-  /** Stops reading: backpressure reaches the provider. */
+  /** Stops reading: backpressure reaches the provider. What was read already (64 KiB at most), and the end, may still come. */
   pause(): void;
   resume(): void;
 }

@@ -116,7 +116,7 @@ describe("an API key", () => {
     writeFileSync(path, "k1");
     const clock = { ms: 1_000_000 };
     const store = storeOf({ kind: "api-key", apiKeys: [{ file: path }] }, { clock });
-    store.credential("p");
+    expect(store.credential("p")).toEqual({ kind: "api-key", value: "k1" });
     rmSync(path);
     clock.ms += 10_000;
     expect(store.credential("p")).toEqual({ kind: "api-key", value: "k1" });

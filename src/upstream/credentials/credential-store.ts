@@ -196,7 +196,7 @@ function createStaticSource(
       const values = sources.map((one) => rejecting(() => one.get()));
       return values.every((value) => typeof value === "string")
         ? toStaticKeys(values)
-        : Promise.all(values).then(toStaticKeys);
+        : Promise.all(values.map((value) => Promise.resolve(value))).then(toStaticKeys);
     },
     reload() {
       for (const one of sources) one.reload();
