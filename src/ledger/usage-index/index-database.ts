@@ -13,7 +13,7 @@ import {
   type TailQuery,
 } from "./index-query.ts";
 import type { IndexedEvent } from "./indexed-event.ts";
-import { hourMs, listSql, minuteMs, type Sql, sumSql, tailSql } from "./usage-sql.ts";
+import { floorTo, listSql, type Sql, sumSql, tailSql } from "./usage-sql.ts";
 
 /** How far the journal was read: everything before `offset` in the segment `ordinal` of the life `bootId`. */
 export type IndexCursor = { readonly ordinal: number; readonly bootId: string; readonly offset: number };
@@ -23,7 +23,8 @@ export type PlacedEvent = { readonly ordinal: number; readonly offset: number; r
 const version = "1";
 const metricColumns = metrics.join(", ");
 const metricDefinitions = metrics.map((name) => `${name} INTEGER NOT NULL`).join(", ");
-const rollups = ["core_minute", "core_hour", "full_hour"] as const;
+/** Narrow sums know no end users and no labels, of which there may be very many. */
+const rollups = ["core_minute", "core_hour", "full_hour", "full_day", "full_month"] as const;
 type Rollup = (typeof rollups)[number];
 /** Group ids that are remembered; past it the memory starts anew. */
 const groupsRememberedMax = 100_000;
@@ -39,7 +40,7 @@ const schema = `
     UNIQUE (core_id, end_user, labels));
   CREATE TABLE label (full_id INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (full_id, key)) WITHOUT ROWID;
   CREATE TABLE event (place INTEGER PRIMARY KEY, event_id TEXT NOT NULL, time_ms INTEGER NOT NULL, project TEXT NOT NULL,
-    full_id INTEGER NOT NULL, workflow_run TEXT NOT NULL, replaced INTEGER NOT NULL DEFAULT 0, ${metricDefinitions},
+    core_id INTEGER NOT NULL, full_id INTEGER NOT NULL, workflow_run TEXT NOT NULL, replaced INTEGER NOT NULL DEFAULT 0, ${metricDefinitions},
     payload BLOB NOT NULL);
   CREATE UNIQUE INDEX event_by_id ON event (event_id);
   CREATE INDEX event_by_time ON event (time_ms);
@@ -94,7 +95,7 @@ export class IndexDatabase {
       this.#cursor = readCursor(this.#meta("cursor"));
       const marks = (count: number): string => Array.from({ length: count }, () => "?").join(", ");
       this.#insertEvent = this.#database.prepare(
-        `INSERT OR IGNORE INTO event (place, event_id, time_ms, project, full_id, workflow_run, payload, ${metricColumns}) VALUES (${marks(7 + metrics.length)})`,
+        `INSERT OR IGNORE INTO event (place, event_id, time_ms, project, core_id, full_id, workflow_run, payload, ${metricColumns}) VALUES (${marks(8 + metrics.length)})`,
       );
       this.#insertLabel = this.#database.prepare("INSERT OR IGNORE INTO label (full_id, key, value) VALUES (?, ?, ?)");
       const upsert = (table: Rollup): StatementSync =>
@@ -106,6 +107,8 @@ export class IndexDatabase {
         core_minute: upsert("core_minute"),
         core_hour: upsert("core_hour"),
         full_hour: upsert("full_hour"),
+        full_day: upsert("full_day"),
+        full_month: upsert("full_month"),
       };
     } catch (error) {
       this.#database.close();
@@ -177,7 +180,17 @@ export class IndexDatabase {
     const values = metrics.map((name) => event.metrics[name]);
     const [project] = event.core;
     const { eventId, timeMs, workflowRun, payload } = event;
-    const done = this.#insertEvent.run(place, eventId, timeMs, project, group.full, workflowRun, payload, ...values);
+    const done = this.#insertEvent.run(
+      place,
+      eventId,
+      timeMs,
+      project,
+      group.core,
+      group.full,
+      workflowRun,
+      payload,
+      ...values,
+    );
     if (done.changes === 0) return; // Taken before: the journal was read again.
     addSums(sums, timeMs, group, values);
     if (event.correctsEventId !== "") this.#replace(event.correctsEventId, sums);
@@ -186,7 +199,7 @@ export class IndexDatabase {
   /** Takes the sums of a corrected event out again; an event that another instance wrote is not here. */
   #replace(eventId: string, sums: Map<string, Sums>): void {
     const row = this.#all({
-      text: `SELECT e.time_ms, e.full_id, f.core_id, ${metricColumns} FROM event e JOIN full_group f ON f.id = e.full_id WHERE e.event_id = ? AND e.replaced = 0`,
+      text: `SELECT time_ms, full_id, core_id, ${metricColumns} FROM event WHERE event_id = ? AND replaced = 0`,
       parameters: [eventId],
     })[0];
     if (row === undefined) return;
@@ -252,10 +265,11 @@ function addSums(
   group: { readonly core: number; readonly full: number },
   values: readonly bigint[],
 ): void {
-  const hour = Math.floor(timeMs / hourMs) * hourMs;
-  add(sums, "core_minute", Math.floor(timeMs / minuteMs) * minuteMs, group.core, values);
-  add(sums, "core_hour", hour, group.core, values);
-  add(sums, "full_hour", hour, group.full, values);
+  add(sums, "core_minute", floorTo("minute", timeMs), group.core, values);
+  add(sums, "core_hour", floorTo("hour", timeMs), group.core, values);
+  add(sums, "full_hour", floorTo("hour", timeMs), group.full, values);
+  add(sums, "full_day", floorTo("day", timeMs), group.full, values);
+  add(sums, "full_month", floorTo("month", timeMs), group.full, values);
 }
 
 function add(sums: Map<string, Sums>, table: Rollup, bucket: number, group: number, values: readonly bigint[]): void {

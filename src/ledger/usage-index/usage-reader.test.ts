@@ -132,7 +132,11 @@ describe("the usage index", () => {
     const events: UsageEvent[] = [];
     const shapes = fc.record({
       // Around a change of hour, day and month, to the millisecond.
-      at: fc.oneof(fc.integer({ min: 0, max: 4 * 3_600_000 }), word("0", "90000", "3690000").map(Number)),
+      at: fc.oneof(
+        fc.integer({ min: 0, max: 4 * 3_600_000 }),
+        fc.integer({ min: -40 * 86_400_000, max: 40 * 86_400_000 }),
+        word("0", "90000", "3690000").map(Number),
+      ),
       project: word("search", "chat"),
       key: word("k1", "k2"),
       user: word("u1", "u2", ""),
@@ -160,7 +164,14 @@ describe("the usage index", () => {
         }),
       );
     }
-    const time = fc.option(fc.integer({ min: startMs - 60_000, max: startMs + 5 * 3_600_000 }), { nil: undefined });
+    const time = fc.option(
+      fc.oneof(
+        fc.integer({ min: startMs - 60_000, max: startMs + 5 * 3_600_000 }),
+        fc.integer({ min: startMs - 45 * 86_400_000, max: startMs + 45 * 86_400_000 }),
+        fc.constantFrom(Date.UTC(2026, 0, 1), Date.UTC(2026, 1, 1), Date.UTC(2026, 1, 2), Date.UTC(2026, 0, 31, 23)),
+      ),
+      { nil: undefined },
+    );
     const questions = fc.record({
       from: time,
       to: time,
@@ -190,6 +201,7 @@ describe("the usage index", () => {
           expected.set(key, { n: sum.n + 1n, tokens: sum.tokens + BigInt(event.usage?.inputTokens ?? 0) });
         }
         const rows = await query({
+          pageSize: 10_000,
           filter,
           groupBy: asked.groupBy,
           groupByLabels: asked.byTask ? ["task"] : [],

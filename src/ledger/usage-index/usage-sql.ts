@@ -1,5 +1,5 @@
-// Turns a question into SQL over the finest tables that it needs: hours and minutes that lie whole in the time range come
-// from sums that are kept ready, the ragged edges from single events, so that every sum is exact.
+// Turns a question into SQL over the finest tables that it needs: months, days, hours and minutes that lie whole in the
+// time range come from sums that are kept ready, the ragged edges from single events, so that every sum is exact.
 import type { SQLInputValue } from "node:sqlite";
 import {
   type Dimension,
@@ -13,41 +13,52 @@ import {
 
 export type Sql = { readonly text: string; readonly parameters: readonly SQLInputValue[] };
 
-type Source = "hour" | "minute" | "event";
+type Whole = "month" | "day" | "hour" | "minute";
 /** From inclusive, to exclusive; infinite: no bound. */
-type Range = { readonly source: Source; readonly from: number; readonly to: number };
+type Range = { readonly source: Whole | "event"; readonly from: number; readonly to: number };
 
-export const minuteMs = 60_000;
-export const hourMs = 3_600_000;
+const minuteMs = 60_000;
+const hourMs = 3_600_000;
 const dayMs = 86_400_000;
 
-/** Rows of `SumQuery`, one more than `limit` when there are more. */
+/**
+ * Rows of `SumQuery`, one more than `limit` when there are more. The sums of a group of events (same project, key, model
+ * and so on) are added up by its number first; names are looked up for what is left.
+ */
 export function sumSql(query: SumQuery): Sql {
   const wide = isWide(query);
+  const groups = groupsOf(query.filter, wide);
+  const parameters: SQLInputValue[] = [];
+  const parts = rangesOf(query, wide).map((range) => {
+    const { table, time, group, conditions } = sourceOf(range.source, wide, query.filter);
+    const bounds = boundsOf(time, range);
+    parameters.push(...bounds.parameters, ...conditions.parameters, ...groups.parameters);
+    const where = [...bounds.texts, ...conditions.texts, ...groups.texts.map((ids) => `${group} IN (${ids})`)];
+    return `SELECT ${bucketOf(query.interval, time)} AS b, ${group} AS g, ${metrics.join(", ")} FROM ${table}${whereOf(where)}`;
+  });
   const columns = [
     ...query.groupBy.map((dimension) => columnOf(dimension)),
     ...query.groupByLabels.map(() => "COALESCE((SELECT value FROM label WHERE full_id = f.id AND key = ?), '')"),
   ];
-  const names = columns.map((_, index) => `v${index}`);
-  const conditions = conditionsOf(query.filter);
-  const parameters: SQLInputValue[] = [];
-  const parts = rangesOf(query, wide).map((range) => {
-    const selected = columns.map((column, index) => `${column} AS v${index}`);
-    const time = range.source === "event" ? "e.time_ms" : "r.bucket";
-    const bounds = boundsOf(time, range);
-    const where = [...bounds.texts, ...conditions.texts, ...(range.source === "event" ? ["e.replaced = 0"] : [])];
-    const alias = range.source === "event" ? "e" : "r";
-    parameters.push(...query.groupByLabels, ...bounds.parameters, ...conditions.parameters);
-    const list = [`${bucketOf(query.interval, time)} AS b`, ...selected, ...metrics.map((name) => `${alias}.${name}`)];
-    return `SELECT ${list.join(", ")} FROM ${fromOf(range.source, wide)}${whereOf(where)}`;
-  });
-  const keys = ["b", ...names];
-  const sums = metrics.map((name) => `SUM(${name}) AS ${name}`);
+  const keys = ["b", ...columns.map((_, index) => `v${index}`)];
+  const sums = metrics.map((name) => `SUM(${name}) AS ${name}`).join(", ");
+  const byGroup = `SELECT b, g, ${sums} FROM (${parts.join(" UNION ALL ")}) GROUP BY b, g`;
+  const join = wide
+    ? "JOIN full_group f ON f.id = s.g JOIN core_group c ON c.id = f.core_id"
+    : "JOIN core_group c ON c.id = s.g";
+  const named = [
+    "s.b",
+    ...columns.map((column, index) => `${column} AS v${index}`),
+    ...metrics.map((name) => `s.${name}`),
+  ];
+  const rows = `SELECT ${named.join(", ")} FROM (${byGroup}) s ${join}`;
   const after = query.after === undefined ? "" : ` WHERE (${keys.join(", ")}) > (${keys.map(() => "?").join(", ")})`;
-  if (query.after !== undefined) parameters.push(...query.after);
-  parameters.push(query.limit + 1);
-  const text = `SELECT ${[...keys, ...sums].join(", ")} FROM (${parts.join(" UNION ALL ")})${after} GROUP BY ${keys.join(", ")} ORDER BY ${keys.join(", ")} LIMIT ?`;
-  return { text, parameters };
+  const order = keys.join(", ");
+  return {
+    text: `SELECT ${order}, ${sums} FROM (${rows})${after} GROUP BY ${order} ORDER BY ${order} LIMIT ?`,
+    // In the order of the text: labels stand before the parts that they are read from.
+    parameters: [...query.groupByLabels, ...parameters, ...(query.after ?? []), query.limit + 1],
+  };
 }
 
 /** Events, newest first, one more than `limit` when there are more. */
@@ -74,14 +85,24 @@ export function tailSql(query: TailQuery): Sql {
 const selectEvents =
   "SELECT e.place, e.time_ms, e.payload FROM event e CROSS JOIN full_group f ON f.id = e.full_id CROSS JOIN core_group c ON c.id = f.core_id";
 
-function eventConditions(filter: IndexFilter): { texts: string[]; parameters: SQLInputValue[] } {
-  const bounds = boundsOf("e.time_ms", { from: filter.fromMs ?? -Infinity, to: filter.toMs ?? Infinity });
-  const conditions = conditionsOf(filter);
+function eventConditions(filter: IndexFilter): Conditions {
+  const { texts, parameters } = boundsOf("e.time_ms", {
+    from: filter.fromMs ?? -Infinity,
+    to: filter.toMs ?? Infinity,
+  });
+  const groups = groupConditions(filter);
+  texts.push(...groups.texts);
+  parameters.push(...groups.parameters);
   const project = onlyProject(filter);
-  return {
-    texts: [...bounds.texts, ...conditions.texts, ...(project === undefined ? [] : ["e.project = ?"])],
-    parameters: [...bounds.parameters, ...conditions.parameters, ...(project === undefined ? [] : [project])],
-  };
+  if (project !== undefined) {
+    texts.push("e.project = ?");
+    parameters.push(project);
+  }
+  if (filter.workflowRun !== "") {
+    texts.push("e.workflow_run = ?");
+    parameters.push(filter.workflowRun);
+  }
+  return { texts, parameters };
 }
 
 /** The project, when there is but one: events then come from the index by project and time. */
@@ -97,32 +118,76 @@ function isWide({ groupBy, groupByLabels, filter }: SumQuery): boolean {
 
 function rangesOf(query: SumQuery, wide: boolean): readonly Range[] {
   const { fromMs = -Infinity, toMs = Infinity, workflowRun } = query.filter;
-  const whole: ("hour" | "minute")[] = [];
-  if (workflowRun === "") {
-    if (query.interval !== "minute") whole.push("hour");
-    if (!wide) whole.push("minute");
-  }
+  const whole = workflowRun === "" ? wholeSources(query.interval, wide) : [];
   const ranges = split(fromMs, toMs, whole);
   // Every query has a source, so that an empty time range is an empty answer and not bad SQL.
   return ranges.length > 0 ? ranges : [{ source: "event", from: fromMs, to: Math.max(fromMs, toMs) }];
 }
 
+/** Sums that are kept ready and whose buckets lie whole in those of the interval, widest first. */
+function wholeSources(interval: Interval, wide: boolean): readonly Whole[] {
+  const kept: readonly Whole[] = wide ? ["month", "day", "hour"] : ["hour", "minute"];
+  const widest = { all: "month", month: "month", day: "day", hour: "hour", minute: "minute" } as const;
+  const order: readonly Whole[] = ["month", "day", "hour", "minute"];
+  const allowed = order.slice(order.indexOf(widest[interval]));
+  return kept.filter((source) => allowed.includes(source));
+}
+
 /** Cuts a time range into whole buckets of the widest source and what is left at the edges, which the next one takes. */
-export function split(from: number, to: number, sources: readonly ("hour" | "minute")[]): readonly Range[] {
+export function split(from: number, to: number, sources: readonly Whole[]): readonly Range[] {
   if (from >= to) return [];
   const [source, ...finer] = sources;
   if (source === undefined) return [{ source: "event", from, to }];
-  const width = source === "hour" ? hourMs : minuteMs;
-  const first = Math.ceil(from / width) * width;
-  const last = Math.floor(to / width) * width;
+  const first = Number.isFinite(from) && floorTo(source, from) !== from ? nextAfter(source, from) : from;
+  const last = Number.isFinite(to) ? floorTo(source, to) : to;
   if (first >= last) return split(from, to, finer);
   return [...split(from, first, finer), { source, from: first, to: last }, ...split(last, to, finer)];
 }
 
-function fromOf(source: Source, wide: boolean): string {
-  if (source === "event") return "event e JOIN full_group f ON f.id = e.full_id JOIN core_group c ON c.id = f.core_id";
-  if (wide) return "full_hour r JOIN full_group f ON f.id = r.group_id JOIN core_group c ON c.id = f.core_id";
-  return `core_${source} r JOIN core_group c ON c.id = r.group_id`;
+/** Start of the bucket that a time lies in. */
+export function floorTo(source: Whole, timeMs: number): number {
+  if (source === "month") {
+    const date = new Date(timeMs);
+    return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
+  }
+  const width = { day: dayMs, hour: hourMs, minute: minuteMs }[source];
+  return Math.floor(timeMs / width) * width;
+}
+
+function nextAfter(source: Whole, timeMs: number): number {
+  if (source === "month") {
+    const date = new Date(timeMs);
+    return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1);
+  }
+  return floorTo(source, timeMs) + { day: dayMs, hour: hourMs, minute: minuteMs }[source];
+}
+
+type Conditions = { readonly texts: string[]; readonly parameters: SQLInputValue[] };
+
+function sourceOf(
+  source: Whole | "event",
+  wide: boolean,
+  filter: IndexFilter,
+): { readonly table: string; readonly time: string; readonly group: string; readonly conditions: Conditions } {
+  if (source !== "event") {
+    const table = `${wide ? "full" : "core"}_${source}`;
+    return { table, time: "bucket", group: "group_id", conditions: { texts: [], parameters: [] } };
+  }
+  const texts = ["replaced = 0"];
+  const parameters: SQLInputValue[] = [];
+  if (filter.workflowRun !== "") {
+    texts.push("workflow_run = ?");
+    parameters.push(filter.workflowRun);
+  }
+  return { table: "event", time: "time_ms", group: wide ? "full_id" : "core_id", conditions: { texts, parameters } };
+}
+
+/** A query for the numbers of the groups that a filter takes; no text when it takes all. */
+function groupsOf(filter: IndexFilter, wide: boolean): Conditions {
+  const { texts, parameters } = groupConditions(filter);
+  if (texts.length === 0) return { texts: [], parameters: [] };
+  const from = wide ? "f.id FROM full_group f JOIN core_group c ON c.id = f.core_id" : "c.id FROM core_group c";
+  return { texts: [`SELECT ${from}${whereOf(texts)}`], parameters };
 }
 
 function columnOf(dimension: Dimension): string {
@@ -144,12 +209,9 @@ function bucketOf(interval: Interval, time: string): string {
   }
 }
 
-function boundsOf(
-  column: string,
-  range: { readonly from: number; readonly to: number },
-): { texts: string[]; parameters: number[] } {
+function boundsOf(column: string, range: { readonly from: number; readonly to: number }): Conditions {
   const texts: string[] = [];
-  const parameters: number[] = [];
+  const parameters: SQLInputValue[] = [];
   if (Number.isFinite(range.from)) {
     texts.push(`${column} >= ?`);
     parameters.push(range.from);
@@ -161,7 +223,8 @@ function boundsOf(
   return { texts, parameters };
 }
 
-function conditionsOf(filter: IndexFilter): { texts: string[]; parameters: SQLInputValue[] } {
+/** Conditions on a group of events, by the names that it stands for. */
+function groupConditions(filter: IndexFilter): Conditions {
   const texts: string[] = [];
   const parameters: SQLInputValue[] = [];
   const lists: readonly (readonly [string, readonly string[]])[] = [
@@ -180,10 +243,6 @@ function conditionsOf(filter: IndexFilter): { texts: string[]; parameters: SQLIn
   for (const [key, value] of filter.labels) {
     texts.push("EXISTS (SELECT 1 FROM label WHERE full_id = f.id AND key = ? AND value = ?)");
     parameters.push(key, value);
-  }
-  if (filter.workflowRun !== "") {
-    texts.push("e.workflow_run = ?");
-    parameters.push(filter.workflowRun);
   }
   return { texts, parameters };
 }
