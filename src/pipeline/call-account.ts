@@ -90,31 +90,18 @@ export class CallAccount {
 
   /** Targets that were left out without a call stand in the record too. */
   skip(skipped: readonly SkippedTarget[]): void {
-    for (const { target, because } of skipped) {
-      this.attempts.push(
-        create(AttemptSchema, {
-          number: this.attempts.length + 1,
-          provider: target.providerName,
-          targetId: target.id,
-          providerModel: target.model,
-          region: target.region,
-          outcome: AttemptOutcome.SKIPPED,
-          errorReason: because === "rate-limited" ? ErrorReason.PROVIDER_RATE_LIMITED : ErrorReason.NO_HEALTHY_TARGET,
-        }),
-      );
+    for (const one of skipped) {
+      const record = newAttempt(this.attempts.length + 1, one);
+      record.outcome = AttemptOutcome.SKIPPED;
+      record.errorReason =
+        one.because === "rate-limited" ? ErrorReason.PROVIDER_RATE_LIMITED : ErrorReason.NO_HEALTHY_TARGET;
+      this.attempts.push(record);
     }
   }
 
   beginAttempt(planned: PlannedTarget): OpenAttempt {
-    const { target } = planned;
-    const record = create(AttemptSchema, {
-      number: this.attempts.length + 1,
-      provider: target.providerName,
-      targetId: target.id,
-      providerModel: target.model,
-      region: target.region,
-      startTime: toTimestamp(this.#clock.nowMs()),
-    });
+    const record = newAttempt(this.attempts.length + 1, planned);
+    record.startTime = toTimestamp(this.#clock.nowMs());
     this.attempts.push(record);
     return { record, planned, startedMonotonicMs: this.#clock.monotonicMs(), firstContentMonotonicMs: undefined };
   }
@@ -173,8 +160,10 @@ export class CallAccount {
   }
 
   /** The event as far as it is known before a provider is called: what recovery has to go by. */
-  toStartEvent(estimated: Usage): UsageEvent {
-    return this.#toEvent(Outcome.UNSPECIFIED, undefined, estimated);
+  toStartEvent(estimated: Usage, first: PlannedTarget | undefined): UsageEvent {
+    const event = this.#toEvent(Outcome.UNSPECIFIED, undefined, estimated);
+    if (first !== undefined) event.attempts = [newAttempt(1, first)];
+    return event;
   }
 
   /** The one event of the call. */
@@ -234,6 +223,16 @@ export class CallAccount {
       labels: request?.labels ?? {},
     });
   }
+}
+
+function newAttempt(number: number, { target }: PlannedTarget): Attempt {
+  const record = create(AttemptSchema);
+  record.number = number;
+  record.provider = target.providerName;
+  record.targetId = target.id;
+  record.providerModel = target.model;
+  record.region = target.region;
+  return record;
 }
 
 /** Outcome of a call that failed: refused by us, or tried and failed. */

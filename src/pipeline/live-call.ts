@@ -74,7 +74,7 @@ export class LiveCall {
     await this.#admit(request, nowMs);
     const estimated = create(UsageSchema, { inputTokens: account.inputTokensEstimated, source: UsageSource.ESTIMATED });
     // Written while the first attempt is being translated; awaited before anything is sent.
-    this.#recorded = parts.ledger.start(account.toStartEvent(estimated));
+    this.#recorded = parts.ledger.start(account.toStartEvent(estimated, this.#itinerary.candidates[0]));
     this.#recorded.catch(() => {}); // Heard where it is awaited; a call that ends before that needs no START.
   }
 

@@ -1,0 +1,206 @@
+// The composition root: the only file that connects things. Config in, a running gateway out; nothing here decides.
+import { randomFillSync } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { createCatalogue } from "../catalogue/create-catalogue.ts";
+import { parsePriceOverrides } from "../catalogue/parse-price-overrides.ts";
+import type { Config } from "../config/config.ts";
+import { type LedgerLog, openLedger } from "../ledger/ledger.ts";
+import { CompletionGateway } from "../pipeline/gateway.ts";
+import { ModelDirectory } from "../pipeline/model-directory.ts";
+import { defaultPipelineLimits } from "../pipeline/pipeline-parts.ts";
+import type { Clock } from "../pipeline/ports.ts";
+import { createUuidV7Source } from "../pipeline/uuid-v7.ts";
+import { createAuthenticator } from "../policy/authenticate.ts";
+import { createKeyDirectory } from "../policy/key-directory.ts";
+import { createRouter } from "../routing/router.ts";
+import { compileRules } from "../routing/rules.ts";
+import { startServer } from "../server/server.ts";
+import type { Services } from "../server/services.ts";
+import { createLog, type Log } from "../telemetry/logger.ts";
+import { createMetrics, metricsContentType } from "../telemetry/metrics.ts";
+import { createObserver } from "../telemetry/observer.ts";
+import { readProcessFigures } from "../telemetry/process-figures.ts";
+import { continueTrace } from "../telemetry/trace-context.ts";
+import type { CredentialParts } from "../upstream/credentials/credential-parts.ts";
+import { createCredentialStore } from "../upstream/credentials/credential-store.ts";
+import { createTextFetcher, toRequest } from "../upstream/fetch-text.ts";
+import { createUpstream } from "../upstream/undici-upstream.ts";
+import { addGauges } from "./compose/add-gauges.ts";
+import { authenticateScoped } from "./compose/authenticate-scoped.ts";
+import { createTargets } from "./compose/create-targets.ts";
+import { openAdmission } from "./compose/open-admission.ts";
+import { openPublisher } from "./compose/open-publisher.ts";
+import { openTraces } from "./compose/open-traces.ts";
+import { openUsageQueries } from "./compose/open-usage-queries.ts";
+import { repriceLost } from "./compose/reprice-lost.ts";
+import { version } from "./version.ts";
+
+export type RunningGateway = {
+  readonly address: string;
+  readonly port: number;
+  readonly log: Log;
+  /** Secrets are read anew when they are next needed. */
+  reload(): void;
+  /** Not ready, GOAWAY, streams run on until the drain deadline, everything flushed. Safe to call twice. */
+  close(): Promise<void>;
+};
+
+export type ComposeOptions = {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Tries the next ports when the wanted one is taken. */
+  readonly nextFreePort: boolean;
+  /** The disk has failed: the process should end. */
+  readonly onPoisoned: (error: Error) => void;
+};
+
+const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+
+/** Rejects with an `Error` of one line when something that the gateway stands on cannot be had. */
+export async function composeGateway(config: Config, options: ComposeOptions): Promise<RunningGateway> {
+  const log = createLog({ level: config.telemetry.logLevel, descriptor: 1 });
+  const { logger } = log;
+  const instance = options.environment["LLM_GATEWAY_INSTANCE"] ?? hostname();
+  const { overridesFile } = config.prices;
+  const catalogue = createCatalogue({
+    overrides:
+      overridesFile === undefined ? [] : parsePriceOverrides(readFileSync(overridesFile, "utf8"), overridesFile),
+  });
+  const { providers, targetOf } = createTargets(config, catalogue);
+  const router = createRouter({
+    models: config.models,
+    targetOf,
+    prices: catalogue,
+    random: Math.random,
+    rules: await compileRules(config.rules),
+  });
+  const fetcher = createTextFetcher();
+  const secrets: CredentialParts = {
+    nowMs: clock.nowMs,
+    env: options.environment,
+    fetchText: fetcher.fetchText,
+    onRetired: ({ providerId, keyIndex }) =>
+      logger.warn({ provider: providerId, keyIndex }, "a provider refused a key"),
+  };
+  const credentials = createCredentialStore(config.providers, secrets);
+  const upstream = createUpstream({ providers: config.providers });
+  const ledger = await openLedger({
+    folder: join(config.dataDir, "journal"),
+    instance,
+    ...config.usage.journal,
+    delivery: config.usage.nats === undefined ? "keep" : "outbox",
+    reprice: (event) => repriceLost(event, config, catalogue),
+    onPoisoned: options.onPoisoned,
+    log: ledgerLog(log),
+    now: clock.nowMs,
+  });
+  const publisher = await openPublisher(config, ledger, instance, ledgerLog(log), secrets);
+  const usage = await openUsageQueries();
+  const admission = await openAdmission(config);
+  const metrics = createMetrics({ version, processFigures: readProcessFigures });
+  const traces = openTraces(config, instance);
+  const authenticator = createAuthenticator({
+    keys: createKeyDirectory(config.keys, config.tenants),
+    authentication: config.authentication,
+    tenants: config.tenants,
+    fetchJwks: async (uri: string) => JSON.parse((await fetcher.fetchText(toRequest(uri))).text),
+  });
+  const gateway = new CompletionGateway({
+    authenticator,
+    router,
+    admission: admission.port,
+    ledger,
+    pricer: catalogue,
+    credentials,
+    upstream,
+    providers,
+    observer: createObserver({ log, metrics, traces, clock }),
+    clock,
+    newId: createUuidV7Source(randomFillSync),
+    traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, randomFillSync),
+    limits: { ...defaultPipelineLimits, heartbeatMs: config.server.heartbeatIntervalMs },
+  });
+  addGauges(metrics, { ledger, publisher, router, gateway, log, clock });
+  const services: Services = {
+    gateway,
+    authenticate: authenticateScoped(authenticator, clock),
+    models: new ModelDirectory({
+      router,
+      pricer: catalogue,
+      clock,
+      isHealthy: (targetId) =>
+        router
+          .targetStates(clock.nowMs())
+          .some(({ target, health }) => target.id === targetId && health.unavailableUntilMs === undefined),
+    }),
+    usage: usage.queries,
+  };
+  const server = await startServer(serverOptions(config, options.nextFreePort), services, {
+    logger,
+    metrics: { text: metrics.format, contentType: metricsContentType },
+    isReady: () => ledger.figures.poisoned === 0,
+  });
+  logger.info({ address: server.address, port: server.port, version }, "listening");
+  log.flush();
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    const drained = gateway.drain();
+    const served = server.close(config.server.drainTimeoutMs + lastWordsMs);
+    const deadline = setTimeout(() => gateway.stopAll(), config.server.drainTimeoutMs);
+    await drained;
+    clearTimeout(deadline);
+    await served;
+    await publisher?.close(publisherDrainMs);
+    await usage.close();
+    await ledger.close();
+    await admission.close();
+    await traces?.close();
+    await upstream.close();
+    await fetcher.close();
+    log.close();
+  };
+  return {
+    address: server.address,
+    port: server.port,
+    log,
+    reload: () => credentials.reload(),
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** Between the drain deadline and the end of the last connection: time to send the failures that it caused. */
+const lastWordsMs = 1_000;
+/** Events that NATS did not take by then are published by the next life. */
+const publisherDrainMs = 5_000;
+
+function serverOptions({ server }: Config, nextFreePort: boolean): Parameters<typeof startServer>[0] {
+  const { host, port, tls, maxRequestBytes, maxConnections, maxStreamsPerConnection } = server;
+  return {
+    host,
+    port,
+    nextFreePort,
+    maxRequestBytes,
+    maxConnections,
+    maxStreamsPerConnection,
+    tls:
+      tls === undefined
+        ? undefined
+        : {
+            cert: readFileSync(tls.certFile),
+            key: readFileSync(tls.keyFile),
+            clientCa: tls.clientCaFile === undefined ? undefined : readFileSync(tls.clientCaFile),
+          },
+  };
+}
+
+function ledgerLog({ logger }: Log): LedgerLog {
+  return {
+    warn: (message, facts) => logger.warn(facts, message),
+    info: (message, facts) => logger.info(facts, message),
+  };
+}

@@ -1,0 +1,37 @@
+import type { Config, TargetConfig } from "../../config/config.ts";
+import type { Target } from "../../domain/target.ts";
+import type { ConfiguredProvider } from "../../pipeline/pipeline-parts.ts";
+import type { Catalogue } from "../../pipeline/ports.ts";
+import { createProvider } from "../../providers/registry.ts";
+
+export type Targets = {
+  /** By id of the config entry. */
+  readonly providers: ReadonlyMap<string, ConfiguredProvider>;
+  /** The target of a config entry; what the config says of the model wins over the catalogue. */
+  readonly targetOf: (entry: TargetConfig) => Target;
+};
+
+/** Throws one readable line when the settings of a provider make no sense. */
+export function createTargets(config: Pick<Config, "providers">, catalogue: Catalogue): Targets {
+  const providers = new Map(
+    config.providers.map(({ settings, timeouts }) => [settings.id, { provider: createProvider(settings), timeouts }]),
+  );
+  const kinds = new Map(config.providers.map(({ settings }) => [settings.id, settings.kind]));
+  return {
+    providers,
+    targetOf: ({ facts, ...entry }) => {
+      const providerName = providers.get(entry.providerId)?.provider.name ?? entry.providerId;
+      const known = catalogue.facts(providerName, entry.model);
+      return {
+        ...entry,
+        providerKind: kinds.get(entry.providerId) ?? "",
+        providerName,
+        facts: { ...known, ...definedOnly(facts) },
+      };
+    },
+  };
+}
+
+function definedOnly<Shape extends object>(shape: Shape): Partial<Shape> {
+  return Object.fromEntries(Object.entries(shape).filter(([, value]) => value !== undefined)) as Partial<Shape>;
+}

@@ -1,0 +1,39 @@
+import type { Config, NatsConfig, SecretReference } from "../../config/config.ts";
+import type { LedgerLog, UsageLedger } from "../../ledger/ledger.ts";
+import type { NatsAccess } from "../../ledger/publisher/connect-nats.ts";
+import type { Publisher } from "../../ledger/publisher/publisher.ts";
+import type { CredentialParts } from "../../upstream/credentials/credential-parts.ts";
+import { createSecretSource } from "../../upstream/credentials/secret-source.ts";
+
+/** `undefined`: the config names no NATS, and events stay in the journal. Does not wait for a connection. */
+export async function openPublisher(
+  config: Config,
+  ledger: UsageLedger,
+  instance: string,
+  log: LedgerLog,
+  secrets: CredentialParts,
+): Promise<Publisher | undefined> {
+  const { nats } = config.usage;
+  if (nats === undefined) return undefined;
+  const { Publisher: Opened } = await import("../../ledger/publisher/publisher.ts");
+  return new Opened(ledger.outbox, {
+    access: await toNatsAccess(nats, secrets),
+    stream: nats.stream,
+    subjectPrefix: nats.subjectPrefix,
+    format: nats.format,
+    instance,
+    log,
+  });
+}
+
+/** Rejects when a secret cannot be had. */
+export async function toNatsAccess(nats: NatsConfig, secrets: CredentialParts): Promise<NatsAccess> {
+  const read = async (reference: SecretReference | undefined): Promise<string | undefined> =>
+    reference === undefined ? undefined : createSecretSource(reference, secrets).get();
+  return {
+    servers: nats.servers,
+    credentials: await read(nats.credentials),
+    nkeySeed: await read(nats.nkey),
+    tls: nats.tls,
+  };
+}

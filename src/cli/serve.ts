@@ -1,0 +1,87 @@
+// `llm-gateway serve`: the gateway of a config file, or, without one, a gateway and a simulator to try it with.
+import { once } from "node:events";
+import { resolve } from "node:path";
+import type { Config } from "../config/config.ts";
+import { demoConfig, demoModelId } from "../config/demo-config.ts";
+import { loadConfig } from "../config/load.ts";
+import { startSimulator } from "../simulator/start-simulator.ts";
+import { CommandError } from "./command-error.ts";
+import type { CommandIo } from "./command-io.ts";
+import { composeGateway, type RunningGateway } from "./compose-gateway.ts";
+import { knownNames } from "./known-names.ts";
+
+export type ServeOptions =
+  | { readonly kind: "config"; readonly file: string }
+  /** `dataDir`: where the journal is kept. */
+  | { readonly kind: "demo"; readonly dataDir: string };
+
+/** Resolves when a signal has ended it, and everything is flushed. */
+export async function serve(options: ServeOptions, io: CommandIo): Promise<void> {
+  if (options.kind === "demo") await serveDemo(options.dataDir, io);
+  else await serveUntilSignal(await compose(await loadConfig(options.file, knownNames), false), io);
+}
+
+const demoSecret = "llmg_demo";
+
+async function serveDemo(dataDir: string, io: CommandIo): Promise<void> {
+  const simulator = await startSimulator();
+  const config = demoConfig({
+    simulatorUrl: simulator.url,
+    dataDir: resolve(dataDir),
+    keySecret: demoSecret,
+    environment: io.environment,
+    known: knownNames,
+  });
+  const quiet: Config = { ...config, telemetry: { ...config.telemetry, logLevel: "warn" } };
+  const gateway = await compose(quiet, true);
+  io.out(welcome(gateway, config));
+  await serveUntilSignal(gateway, io);
+  await simulator.close();
+}
+
+async function compose(config: Config, nextFreePort: boolean): Promise<RunningGateway> {
+  try {
+    return await composeGateway(config, {
+      environment: process.env,
+      nextFreePort,
+      onPoisoned: (error) => {
+        process.stderr.write(`the usage journal has failed, and no call may go unrecorded: ${error.message}\n`);
+        process.exit(exitCodePoisoned);
+      },
+    });
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const exitCodePoisoned = 70;
+
+/** SIGTERM and SIGINT drain; a second one ends at once, as Node does by itself. SIGHUP reads secrets anew. */
+async function serveUntilSignal(gateway: RunningGateway, io: CommandIo): Promise<void> {
+  process.on("SIGHUP", () => gateway.reload());
+  if (!io.signal.aborted) await once(io.signal, "abort");
+  gateway.log.logger.info("draining");
+  await gateway.close();
+}
+
+function welcome(gateway: RunningGateway, config: Config): string {
+  const address = `${gateway.address}:${gateway.port}`;
+  const auth = `-H 'authorization: Bearer ${demoSecret}'`;
+  const message = `"messages": [{"role": "ROLE_USER", "parts": [{"text": {"text": "Why a gateway?"}}]}]`;
+  const request = `{"model": "${demoModelId}", ${message}}`;
+  const moved = gateway.port === config.server.port ? "" : ` (port ${config.server.port} is taken)`;
+  return `LLM Gateway listens on ${address}${moved}, with simulated providers and the key ${demoSecret}.
+Models: ${config.models.map(({ id }) => id).join(", ")}
+
+  grpcurl -plaintext ${address} list
+  grpcurl -plaintext ${auth} -d '${request}' ${address} llmgateway.v1.InferenceService/Complete
+  grpcurl -plaintext ${auth} -d '{"request": ${request}}' ${address} llmgateway.v1.InferenceService/StreamComplete
+  grpcurl -plaintext ${auth} -d '{"filter": {}, "group_by": ["USAGE_DIMENSION_MODEL"]}' ${address} llmgateway.usage.v1.UsageService/QueryUsage
+
+Without grpcurl:
+
+  curl -s -H 'content-type: application/json' ${auth} -d '${request}' http://${address}/llmgateway.v1.InferenceService/Complete
+
+Ctrl-C ends it.
+`;
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+// The entry: compiled code is cached between starts, and everything else is the command line's business.
+import { enableCompileCache } from "node:module";
+
+enableCompileCache();
+const { runProgram } = await import("./cli/program.ts");
+process.exitCode = await runProgram(process.argv);
