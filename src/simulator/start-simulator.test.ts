@@ -181,6 +181,16 @@ describe("a fault", () => {
     await expect((await chat({ model: "sim-cut-after-3" })).text()).rejects.toThrow();
   });
 
+  it("a stall after no piece still has what stands before the first", async () => {
+    const gone = new AbortController();
+    const response = await chat({ model: "sim-stall-after-0", stream: true, signal: gone.signal });
+    const first = await response.body?.getReader().read();
+    const text = Buffer.from(first?.value ?? new Uint8Array()).toString();
+    expect(text).toContain('"role":"assistant"');
+    expect(text).not.toMatch(/"content":"[^"]/);
+    gone.abort();
+  });
+
   it("an early end is clean, but without the API's own", async () => {
     const text = await (await chat({ model: "sim-end-after-2", stream: true })).text();
     expect(text).not.toContain("[DONE]");
