@@ -168,10 +168,10 @@ describe("@grpc/grpc-js", () => {
     "InferenceService",
   );
 
-  function complete(bytes: Buffer): Promise<Buffer> {
+  function complete(bytes: Buffer, key = "good"): Promise<Buffer> {
     const client = new Client(`127.0.0.1:${test.server.port}`, credentials.createInsecure());
     const metadata = new Metadata();
-    metadata.set("authorization", "Bearer good");
+    metadata.set("authorization", `Bearer ${key}`);
     return new Promise<Buffer>((resolve, reject) => {
       client.makeUnaryRequest(
         path,
@@ -187,6 +187,13 @@ describe("@grpc/grpc-js", () => {
   it("completes", async () => {
     const response = fromBinary(CompleteResponseSchema, await complete(askBytes("echo")));
     expect(response.message?.role).toBe(Role.ASSISTANT);
+  });
+
+  it("hears why, while it still sends a request that is larger than the windows", async () => {
+    const large = askBytes("echo", "x".repeat(20 << 20));
+    expect(await complete(large).catch((thrown: unknown) => thrown)).toMatchObject({ code: 3 });
+    expect(await complete(large, "bad").catch((thrown: unknown) => thrown)).toMatchObject({ code: 16 });
+    await expectAlive();
   });
 
   it("reads code, message and details of a failure", async () => {

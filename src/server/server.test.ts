@@ -208,6 +208,16 @@ describe.each(transports)("%s", (_name, connectTo) => {
     expect(test.logged.join()).not.toContain("sk-secret");
   });
 
+  it("refuses a message over the limit to every service with the same reason", async () => {
+    const models = createClient(ModelService, connectTo(test.url));
+    const failure = await failureOf(models.getModel({ modelId: "x".repeat(100_000) }, { headers }));
+    expect(["PAYLOAD_TOO_LARGE", undefined]).toContain(failure.reason);
+    expect(await failureOf(models.getModel({ modelId: "x".repeat(1000) }, { headers }))).toMatchObject({
+      code: Code.InvalidArgument,
+      reason: "INVALID_REQUEST",
+    });
+  });
+
   it("ends a watch of usage events when the server leaves", async () => {
     const usage = createClient(UsageService, connectTo(test.url));
     const watch = async () => {

@@ -22,6 +22,7 @@ import { registerReflection } from "./reflection.ts";
 import type { ServerLogger } from "./server-logger.ts";
 import type { Services } from "./services.ts";
 import { ServingState } from "./serving-state.ts";
+import { shuttingDown } from "./shutting-down.ts";
 
 export type ServerOptions = PortOptions & {
   /** Largest message, in bytes. */
@@ -84,7 +85,7 @@ export async function startServer(
     }
   };
   const onDrained = () => {
-    const failure = leaving();
+    const failure = shuttingDown();
     grpcCalls.endAll(failure);
     shutdown.abort(failure);
   };
@@ -110,11 +111,6 @@ function registerAll(router: ConnectRouter, services: Services, state: ServingSt
     registered.map(({ typeName }) => typeName),
   );
   registerReflection(router, [...registered, health.Health]);
-}
-
-/** `retryAfterMs`: another replica takes the next call, so at once would do; a second lets a load balancer notice. */
-function leaving(): CallFailure {
-  return new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is shutting down", { retryAfterMs: 1000 });
 }
 
 /** A method that does not exist is UNIMPLEMENTED for gRPC clients, with the details that every failure has. */

@@ -1,6 +1,9 @@
 // Everything that is not plain gRPC on a hot method: gRPC-Web, Connect over HTTP/1.1 and HTTP/2, JSON, the other services.
-// connect-node serves it, with one difference for inference: headers and message are read here first, so that the call is
-// authenticated before its body is decoded, garbage has a typed error and a usage event, and sizes are ours to check.
+// connect-node serves it, with one difference: the message is read here first, and connect-node gets an empty one in its
+// place. So an inference call is authenticated before its body is decoded, garbage has a typed error and a usage event, and
+// sizes are checked in one way. Left to connect-node alone: Connect GET, requests with a compression (refused), health and
+// reflection; what it finds wrong there has a code, but no ErrorInfo.
+import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
@@ -72,14 +75,22 @@ async function serve(
   const values = createContextValues();
   values.set(peerKey, readPeerCertificate(request.socket));
   const universal = universalRequestFromNodeRequest(request, response, undefined, values);
-  const form = request.method === "POST" && method !== undefined ? formOf(request) : undefined;
-  if (method !== undefined && form !== undefined) {
-    values.set(preparedCallKey, await prepare(method, form, request, options));
+  const form = request.method === "POST" && takesOneMessage(handler) ? formOf(request) : undefined;
+  if (form !== undefined) {
+    const prepared = await (method === undefined
+      ? read(handler.method.input, form, request, options)
+      : open(method, form, request, options));
+    values.set(preparedCallKey, prepared);
     const answer = await handler(withEmptyBody(universal, form));
     await universalResponseToNodeResponse(answer, response);
     return;
   }
   await universalResponseToNodeResponse(await handler(universal), response);
+}
+
+/** Health and reflection keep to connect-node: they are for tools, and a stream of requests has no one message. */
+function takesOneMessage({ method, service }: UniversalHandler): boolean {
+  return method.methodKind !== "bidi_streaming" && !service.typeName.startsWith("grpc.");
 }
 
 /** `undefined`: a content type or an encoding that connect-node refuses by itself. */
@@ -99,33 +110,48 @@ async function* once(chunk: Uint8Array): AsyncIterable<Uint8Array> {
   yield chunk;
 }
 
-async function prepare(
+/** An inference call: authenticated on its headers, while its body arrives. */
+async function open(
   method: InferenceMethod,
   form: MessageForm,
   request: NodeRequest,
-  { services, logger, maxRequestBytes }: ConnectListenerOptions,
+  options: ConnectListenerOptions,
 ): Promise<PreparedCall> {
   const header = (name: string) => firstOf(request.headers[name]);
-  const body = collectBody(request, maxRequestBytes + (form.isEnveloped ? envelopeBytes : 0));
+  const reading = read(inferenceMethods[method].schema, form, request, options);
   try {
-    const opened = await services.gateway.open({
+    const opened = await options.services.gateway.open({
       method,
       header,
       timeoutMs: readCallTimeoutMs(header),
       peer: readPeerCertificate(request.socket),
     });
-    const collected = await body;
-    try {
-      if (collected instanceof CallFailure) {
-        throw collected;
-      }
-      const { schema } = inferenceMethods[method];
-      return { kind: "ready", opened, message: readMessage(schema, form, collected, maxRequestBytes) };
-    } catch (error) {
-      const failure = toCallFailure(error, logger, opened.correlationId);
-      opened.reject(failure);
-      return { kind: "unreadable", opened, failure };
+    const result = await reading;
+    if (result.kind === "read") {
+      return { kind: "ready", opened, message: result.message };
     }
+    opened.reject(result.failure);
+    return { kind: "unreadable", opened, failure: result.failure };
+  } catch (error) {
+    return { kind: "refused", failure: toCallFailure(error, options.logger) };
+  }
+}
+
+type ReadResult = Extract<PreparedCall, { kind: "read" | "refused" }>;
+
+/** Never rejects. */
+async function read(
+  schema: DescMessage,
+  form: MessageForm,
+  request: NodeRequest,
+  { logger, maxRequestBytes }: ConnectListenerOptions,
+): Promise<ReadResult> {
+  const body = await collectBody(request, maxRequestBytes + (form.isEnveloped ? envelopeBytes : 0));
+  if (body instanceof CallFailure) {
+    return { kind: "refused", failure: body };
+  }
+  try {
+    return { kind: "read", message: readMessage(schema, form, body, maxRequestBytes) };
   } catch (error) {
     return { kind: "refused", failure: toCallFailure(error, logger) };
   }

@@ -1,15 +1,36 @@
+import { type DescMessage, isMessage, type MessageShape } from "@bufbuild/protobuf";
 import { createContextKey } from "@connectrpc/connect";
 import type { CallFailure } from "../../domain/call-failure.ts";
 import type { OpenCall, PeerCertificate } from "../../pipeline/ports.ts";
 
-/** An inference call whose headers and message were read before connect-node saw it. */
+/** A call whose headers and message were read before connect-node saw it. */
 export type PreparedCall =
   | { readonly kind: "ready"; readonly opened: OpenCall; readonly message: unknown }
   /** Authenticated, but the message cannot be read; `opened` was told. */
   | { readonly kind: "unreadable"; readonly opened: OpenCall; readonly failure: CallFailure }
+  /** A call of another service. */
+  | { readonly kind: "read"; readonly message: unknown }
   | { readonly kind: "refused"; readonly failure: CallFailure };
 
-/** `undefined`: the call came another way (Connect GET), and its handler opens it. */
+/** `undefined`: the call came another way (Connect GET, a stream of requests), and connect-node has read its message. */
 export const preparedCallKey = createContextKey<PreparedCall | undefined>(undefined);
 
 export const peerKey = createContextKey<PeerCertificate | undefined>(undefined);
+
+/** The message that was read before connect-node saw an empty one in its place; throws why it could not be read. */
+export function messageOf<Desc extends DescMessage>(
+  schema: Desc,
+  prepared: PreparedCall | undefined,
+  request: MessageShape<Desc>,
+): MessageShape<Desc> {
+  if (prepared === undefined) {
+    return request;
+  }
+  if (prepared.kind === "unreadable" || prepared.kind === "refused") {
+    throw prepared.failure;
+  }
+  if (!isMessage(prepared.message, schema)) {
+    throw new Error(`a prepared message is not a ${schema.typeName}`);
+  }
+  return prepared.message;
+}

@@ -1,4 +1,4 @@
-import { type DescMessage, isMessage, type MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { InferenceService } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
@@ -6,7 +6,7 @@ import type { InferenceMethod, OpenCall } from "../../pipeline/ports.ts";
 import { readCallTimeoutMs } from "../call-timeout.ts";
 import { assertValid, type InferenceMethodSpec, inferenceMethods } from "../inference-methods.ts";
 import type { Services } from "../services.ts";
-import { peerKey, preparedCallKey } from "./prepared-call.ts";
+import { messageOf, peerKey, preparedCallKey } from "./prepared-call.ts";
 import { runStream, runUnary } from "./run-call.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
@@ -33,16 +33,11 @@ export function registerInferenceService(router: ConnectRouter, { gateway }: Ser
     if (prepared?.kind === "refused") {
       throw prepared.failure;
     }
-    const opened = prepared?.opened ?? (await open(method, context));
+    const isOpened = prepared?.kind === "ready" || prepared?.kind === "unreadable";
+    const opened = isOpened ? prepared.opened : await open(method, context);
     context.responseHeader.set("x-request-id", opened.correlationId.replace(/[^ -~]/g, ""));
     context.responseHeader.set("llmgateway-response-id", opened.responseId);
-    if (prepared?.kind === "unreadable") {
-      throw prepared.failure;
-    }
-    const message = prepared === undefined ? request : prepared.message;
-    if (!isMessage(message, spec.schema)) {
-      throw new Error(`a prepared message is not a ${spec.schema.typeName}`);
-    }
+    const message = messageOf(spec.schema, prepared, request);
     try {
       return [opened, assertValid(spec, message)];
     } catch (error) {

@@ -6,8 +6,9 @@ import type { Caller, CallerRole } from "../../domain/principal.ts";
 import { compileRules } from "../../validation/compile-rules.ts";
 import type { ServerLogger } from "../server-logger.ts";
 import type { Services } from "../services.ts";
+import { shuttingDown } from "../shutting-down.ts";
 import { toCallFailure } from "../to-call-failure.ts";
-import { peerKey } from "./prepared-call.ts";
+import { messageOf, peerKey, preparedCallKey } from "./prepared-call.ts";
 import { toConnectError } from "./to-connect-error.ts";
 
 /** What every method that is not inference does first: who calls, may they, is the request well-formed. */
@@ -33,8 +34,9 @@ export class ServiceCalls {
     return async (request, context) => {
       try {
         const caller = await this.#authenticate(context, role);
-        assertKept(rules(request));
-        return await answer(caller, request);
+        const message = messageOf(input, context.values.get(preparedCallKey), request);
+        assertKept(rules(message));
+        return await answer(caller, message);
       } catch (error) {
         throw this.toError(error);
       }
@@ -47,19 +49,28 @@ export class ServiceCalls {
     answer: (caller: Caller, request: MessageShape<Input>, signal: AbortSignal) => AsyncIterable<Response>,
   ): (request: MessageShape<Input>, context: HandlerContext) => AsyncIterable<Response> {
     const rules = compileRules(input);
-    const calls = this;
-    return async function* (request, context) {
-      try {
-        const caller = await calls.#authenticate(context, role);
-        assertKept(rules(request));
-        yield* answer(caller, request, AbortSignal.any([context.signal, calls.#drainSignal]));
-        if (calls.#drainSignal.aborted) {
-          throw new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is shutting down", { retryAfterMs: 1000 });
-        }
-      } catch (error) {
-        throw calls.toError(error);
+    return (request, context) =>
+      this.#stream(context, role, (caller, signal) => {
+        const message = messageOf(input, context.values.get(preparedCallKey), request);
+        assertKept(rules(message));
+        return answer(caller, message, signal);
+      });
+  }
+
+  async *#stream<Response>(
+    context: HandlerContext,
+    role: CallerRole,
+    start: (caller: Caller, signal: AbortSignal) => AsyncIterable<Response>,
+  ): AsyncIterable<Response> {
+    try {
+      const caller = await this.#authenticate(context, role);
+      yield* start(caller, AbortSignal.any([context.signal, this.#drainSignal]));
+      if (this.#drainSignal.aborted) {
+        throw shuttingDown();
       }
-    };
+    } catch (error) {
+      throw this.toError(error);
+    }
   }
 
   /** For a method that this deployment does not serve. */

@@ -171,7 +171,7 @@ function stream(
       handle.resume();
       flood();
     };
-    return { cancel: handle.cancel, resume };
+    return { cancel: () => handle.cancel(), resume };
   }
   const text = request.messages.at(-1)?.parts[0]?.content;
   for (const word of text?.case === "text" ? (text.value.text.match(/\S+\s*/g) ?? []) : []) {
