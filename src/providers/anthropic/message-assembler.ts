@@ -84,7 +84,7 @@ class Assembler implements MessageAssembler {
   blockStart(position: number, block: JsonRecord): void {
     this.blockStop(position);
     const kind = blockKindOf(block);
-    const index = kind === "whole" ? -1 : this.#tracker.start(toPart(block, kind, this.#context.model));
+    const index = kind === "whole" ? -1 : this.#tracker.start(toPart(block, kind, this.#model));
     this.#open.set(position, { kind, index, block, hasArguments: false, citations: [] });
     if (kind === "tool-call") this.#hasCalls ||= block["type"] === "tool_use";
     if (kind === "output") this.#hasOutput = true;
@@ -126,7 +126,7 @@ class Assembler implements MessageAssembler {
     if (open === undefined) return;
     this.#open.delete(position);
     if (open.kind === "whole") {
-      this.#tracker.end(this.#tracker.start(toPart(open.block, open.kind, this.#context.model)));
+      this.#tracker.end(this.#tracker.start(toPart(open.block, open.kind, this.#model)));
       return;
     }
     const takesInput = open.kind === "tool-call" || open.kind === "output";
@@ -173,6 +173,11 @@ class Assembler implements MessageAssembler {
       warnings: [],
       providerMetadata: this.#context.includeProviderMetadata ? this.#toMetadata() : {},
     };
+  }
+
+  /** What the API says wins: the name in the config may be a proxy's own. */
+  get #model(): string {
+    return asString(this.#message["model"]) ?? this.#context.model;
   }
 
   #write(open: OpenBlock, json: string): void {
