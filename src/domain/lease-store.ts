@@ -13,11 +13,13 @@ export type Account = {
   readonly isShort: boolean;
 };
 
-/** What the lease holder asks for, in one step. */
+/** What the lease holder asks for, in one step. Exchanges of one holder and account follow each other. */
 export type LeaseExchange = {
   readonly account: Account;
-  /** Spent of the lease since the last exchange. */
-  readonly spent: bigint;
+  /** The lease that the holder knows; "" before its first. */
+  readonly leaseId: string;
+  /** All that the holder has spent of the account so far. A running total: told twice, it counts once. */
+  readonly spentTotal: bigint;
   /** Part of the lease that is given back. */
   readonly returned: bigint;
   /** Less than this on top is of no use now; 0 when only to report. */
@@ -27,10 +29,10 @@ export type LeaseExchange = {
 };
 
 export type LeaseGrant = {
+  /** Another than the holder's: the store had closed that one and counted all of it as spent. */
+  readonly leaseId: string;
   /** The whole lease after the exchange. */
   readonly leased: bigint;
-  /** False: the store no longer knew our lease and has counted all of it as spent; `leased` is a new one. */
-  readonly isContinued: boolean;
   /** Spent by all instances, as far as they have told. */
   readonly used: bigint;
   /** What nobody has spent or leased. */

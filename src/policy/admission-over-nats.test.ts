@@ -38,7 +38,7 @@ async function startInstance(budgetId: string, limit: number): Promise<Admission
   return createAdmission({
     limits: [],
     budgets: [{ id: budgetId, scope: "team/platform", period: "month", hardNanoUsd: BigInt(limit), alertAt: [] }],
-    store: createClusteredLeaseStore({ connection, replicas: 1, exchangeMsMax: 1_000 }),
+    store: createClusteredLeaseStore({ connect: () => Promise.resolve(connection), exchangeMsMax: 1_000 }),
     shared: true,
   });
 }

@@ -77,8 +77,8 @@ const nothing = { inputTokens: 0, outputTokens: 0, costNanoUsd: 0n };
 describe("limits", () => {
   it("let a burst pass and then the rate, and say when to come again", async () => {
     const admission = admissionWith({ limits: [limitOf("project/search", { requestsPerMinute: 2 })] });
-    admission.admit(requestWith(), nowMs);
-    admission.admit(requestWith(), nowMs);
+    await admission.admit(requestWith(), nowMs);
+    await admission.admit(requestWith(), nowMs);
     const refusal = await refusalOf(() => admission.admit(requestWith(), nowMs));
     expect(refusal).toMatchObject({
       reason: ErrorReason.RATE_LIMITED,
@@ -140,7 +140,7 @@ describe("limits", () => {
       expect(refusal.facts.retryAfterMs).toBe(3_600_000);
     }
     const other: Caller = { ...caller, projectId: "ads", keyId: "ads-prod" };
-    for (let call = 0; call < 59; call++) admission.admit(requestWith({ caller: other }), nowMs);
+    for (let call = 0; call < 59; call++) await admission.admit(requestWith({ caller: other }), nowMs);
     await refusalOf(() => admission.admit(requestWith({ caller: other }), nowMs));
   });
 

@@ -80,10 +80,10 @@ describe("virtual keys", () => {
     ["a secret with a line feed", "Bearer good-secret\n"],
     ["an oversized header", `Bearer ${"a".repeat(20_000)}`],
     ["the digest in place of the secret", `Bearer ${hash("sha256", "good-secret", "hex")}`],
-  ])("refuses %s with the one error that tells nothing", (_, header) => {
+  ])("refuses %s with the one error that tells nothing", async (_, header) => {
     let failure: unknown;
     try {
-      authenticator.authenticate(startWith(header), nowMs);
+      await authenticator.authenticate(startWith(header), nowMs);
     } catch (error) {
       failure = error;
     }

@@ -21,6 +21,7 @@ class Accounts {
   readonly records = new Map<string, AccountRecord>();
   readonly limits = new Map<string, bigint>();
   fate: Fate = "applied";
+  private exchanges = 0;
 
   storeOf(holder: string): LeaseStore {
     return {
@@ -39,7 +40,7 @@ class Accounts {
     if (this.fate === "lost-request") throw new Error("the store cannot be reached");
     const { key, limit } = exchange.account;
     const before = this.records.get(key) ?? emptyAccount;
-    const { record, grant } = exchangeLease(before, holder, "", exchange);
+    const { record, grant } = exchangeLease(before, holder, `exchange-${this.exchanges++}`, exchange);
     this.records.set(key, parseAccount(formatAccount(record)));
     this.limits.set(key, limit);
     if (this.fate === "lost-answer") throw new Error("the store did not answer in time");

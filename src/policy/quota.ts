@@ -2,7 +2,7 @@
 // wait for a larger one. Admits without a hop while the lease suffices; asks ahead of need; asks once at a time.
 import type { Account, LeaseGrant, LeaseStore } from "../domain/lease-store.ts";
 import { type PeriodKind, periodAt } from "./budgets/period.ts";
-import { availableIn, createShare, exchangedIn, reserveIn, type Share, settleIn } from "./budgets/share.ts";
+import { availableIn, createShare, exchangedIn, reserveIn, type Share, settleIn, untoldIn } from "./budgets/share.ts";
 
 export type QuotaOptions = {
   /** Names the account in the store, without the period. */
@@ -99,13 +99,13 @@ export function createQuota(options: QuotaOptions): Quota {
   }
 
   async function exchangeNow(of: Term, need: bigint, want: bigint, returned: bigint): Promise<LeaseGrant> {
-    const told = of.share.spent;
+    const { leaseId, spentTotal } = of.share;
     if (returned > 0n) of.share.leased -= returned; // Not to be spent while the answer is under way.
-    const grant = await options.store.exchange({ account: of.account, spent: told, returned, need, want });
-    exchangedIn(of.share, told, grant.leased, grant.isContinued);
+    const grant = await options.store.exchange({ account: of.account, leaseId, spentTotal, returned, need, want });
+    exchangedIn(of.share, spentTotal, grant);
     of.used = grant.used;
     of.free = grant.free;
-    options.onSpent?.(of.used + of.share.spent, of.periodId);
+    options.onSpent?.(of.used + untoldIn(of.share), of.periodId);
     return grant;
   }
 
@@ -115,7 +115,7 @@ export function createQuota(options: QuotaOptions): Quota {
     return {
       settle(actual) {
         settleIn(of.share, epoch, amount, actual);
-        options.onSpent?.(of.used + of.share.spent, of.periodId);
+        options.onSpent?.(of.used + untoldIn(of.share), of.periodId);
         if (of.isRetired && of.share.reserved === 0n) tellLater(of, availableIn(of.share));
       },
     };
@@ -179,7 +179,7 @@ export function createQuota(options: QuotaOptions): Quota {
     await exchanging;
     if (term === undefined) return;
     const rest = returnRest ? availableIn(term.share) : 0n;
-    if (rest <= 0n && term.share.spent === 0n) return;
+    if (rest <= 0n && untoldIn(term.share) === 0n) return;
     await exchange(term, 0n, 0n, rest > 0n ? rest : 0n);
   }
 
@@ -206,8 +206,8 @@ export function createQuota(options: QuotaOptions): Quota {
     },
     state(nowMs) {
       const current = termAt(nowMs);
-      const { spent, reserved } = current.share;
-      return { spent: current.used + spent, reserved, resetsAtMs: current.endMs };
+      const spent = current.used + untoldIn(current.share);
+      return { spent, reserved: current.share.reserved, resetsAtMs: current.endMs };
     },
     report,
     async retire() {

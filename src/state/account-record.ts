@@ -2,7 +2,10 @@
 import type { LeaseExchange, LeaseGrant } from "../domain/lease-store.ts";
 
 export type Lease = {
+  readonly id: string;
   readonly amount: bigint;
+  /** The holder's running total that `used` contains. */
+  readonly told: bigint;
   /** Names the last exchange, to find out whether one with an unknown outcome was applied. */
   readonly nonce: string;
 };
@@ -25,29 +28,34 @@ export type Exchanged = { readonly record: AccountRecord; readonly grant: LeaseG
 
 /**
  * Books what the holder has spent, and leases more to it: all of `need` or nothing of it, more as far as the slice
- * allows. `used + leases ≤ limit` holds after it if it held before and no holder spent more than its lease.
+ * allows. `used + leases ≤ limit` holds after it if it held before and no holder spent more than its lease. `nonce` names
+ * the exchange, and the lease when a new one is opened.
  */
 export function exchangeLease(
   before: AccountRecord,
   holder: string,
   nonce: string,
-  { account, spent, returned, need, want }: LeaseExchange,
+  { account, leaseId, spentTotal, returned, need, want }: LeaseExchange,
 ): Exchanged {
-  const own = before.leases.get(holder);
-  const used = own === undefined ? before.used : before.used + spent;
-  const kept = own === undefined ? 0n : max(0n, own.amount - spent - returned);
-  const others = sumOf(before.leases) - (own?.amount ?? 0n);
+  const known = before.leases.get(holder);
+  // A lease that its holder does not know was opened by an exchange whose answer was lost: nothing of it is spent.
+  const own = known?.id === leaseId ? known : undefined;
+  const newlyTold = own === undefined ? (leaseId === "" ? spentTotal : 0n) : max(0n, spentTotal - own.told);
+  const used = before.used + newlyTold;
+  const kept = own === undefined ? 0n : max(0n, own.amount - newlyTold - returned);
+  const others = sumOf(before.leases) - (known?.amount ?? 0n);
   const free = max(0n, account.limit - used - others - kept);
-  const holders = BigInt(before.leases.size + (own === undefined ? 1 : 0));
+  const holders = BigInt(before.leases.size + (known === undefined ? 1 : 0));
   const slice = min(want, free / (sliceDivisor * holders));
   const granted = free >= need ? max(need, slice) : slice;
 
+  const lease: Lease = { id: own?.id ?? nonce, amount: kept + granted, told: spentTotal, nonce };
   const leases = new Map(before.leases);
   leases.delete(holder); // Set anew, so that the oldest stand first.
-  leases.set(holder, { amount: kept + granted, nonce });
+  leases.set(holder, lease);
   return {
     record: closeOldest({ used, leases }),
-    grant: { leased: kept + granted, isContinued: own !== undefined, used, free: free - granted },
+    grant: { leaseId: lease.id, leased: lease.amount, used, free: free - granted },
   };
 }
 
@@ -78,7 +86,13 @@ export function sumOf(leases: AccountRecord["leases"]): bigint {
 
 /** As JSON text; amounts are decimal strings, since they pass the exact range of JSON numbers. */
 export function formatAccount(record: AccountRecord): string {
-  const leases = [...record.leases].map(([holder, lease]) => [holder, `${lease.amount}`, lease.nonce]);
+  const leases = [...record.leases].map(([holder, lease]) => [
+    holder,
+    lease.id,
+    `${lease.amount}`,
+    `${lease.told}`,
+    lease.nonce,
+  ]);
   return JSON.stringify({ used: `${record.used}`, leases });
 }
 
@@ -93,9 +107,9 @@ export function parseAccount(text: string): AccountRecord {
 
 function parseLease(row: unknown): [string, Lease] {
   if (!Array.isArray(row)) throw unreadable();
-  const [holder, amount, nonce]: readonly unknown[] = row;
-  if (typeof holder !== "string" || typeof nonce !== "string") throw unreadable();
-  return [holder, { amount: parseAmount(amount), nonce }];
+  const [holder, id, amount, told, nonce]: readonly unknown[] = row;
+  if (typeof holder !== "string" || typeof id !== "string" || typeof nonce !== "string") throw unreadable();
+  return [holder, { id, amount: parseAmount(amount), told: parseAmount(told), nonce }];
 }
 
 function parseAmount(value: unknown): bigint {

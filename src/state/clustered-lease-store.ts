@@ -17,17 +17,20 @@ import {
 } from "./account-record.ts";
 
 export type ClusteredLeaseStoreOptions = {
-  /** The owner's to make and to close. */
-  readonly connection: NatsConnection;
-  /** Copies of the buckets; 3 in production, in a cluster whose streams sync always. */
-  readonly replicas: number;
+  /** Called with the first exchange, and again with later ones until it resolves once. The store closes the connection. */
+  readonly connect: () => Promise<NatsConnection>;
+  /**
+   * Copies of a bucket that is made here; default 3 in a cluster of servers, else 1. A bucket that exists stays as it is:
+   * for budgets that survive a power failure the operator makes them on streams that sync always.
+   */
+  readonly replicas?: number | undefined;
   /** Names this life of this instance. Default: a random id. */
   readonly holder?: string | undefined;
   /** How long an exchange may take, with all its tries. Default 2 seconds. */
   readonly exchangeMsMax?: number | undefined;
 };
 
-const buckets = { lasting: "llmgateway_accounts", short: "llmgateway_windows" } as const;
+const bucketNames = { lasting: "llmgateway_accounts", short: "llmgateway_windows" } as const;
 
 /** Counted from the last write, so no period of a day loses its account. */
 const shortKeptMs = 3 * 86_400_000;
@@ -41,7 +44,7 @@ type Seen = { readonly record: AccountRecord /** 0: the key is not there. */; re
 
 /** Makes the two buckets with the first exchange where they are missing; until NATS is there, exchanges reject. */
 export function createClusteredLeaseStore(options: ClusteredLeaseStoreOptions): LeaseStore {
-  const openBucket = createBucketOpener(options);
+  const buckets = createBuckets(options);
   const holder = options.holder ?? randomUUID();
   const exchangeMsMax = options.exchangeMsMax ?? 2_000;
   const held = new Map<string, Seen>();
@@ -57,7 +60,7 @@ export function createClusteredLeaseStore(options: ClusteredLeaseStoreOptions): 
     const known = held.get(key);
     held.delete(key);
     try {
-      const bucket = await openBucket(isShort);
+      const bucket = await buckets.open(isShort);
       return await attemptExchange(bucket, known ?? (await read(bucket, key)), attempt, (seen) => remember(key, seen));
     } catch (error) {
       attempt.failure = error;
@@ -79,27 +82,52 @@ export function createClusteredLeaseStore(options: ClusteredLeaseStoreOptions): 
       }
     },
     async used(key) {
-      const seen = await Promise.all([true, false].map(async (isShort) => read(await openBucket(isShort), key)));
+      const seen = await Promise.all([true, false].map(async (isShort) => read(await buckets.open(isShort), key)));
       return seen.reduce((sum, { record }) => sum + record.used, 0n);
     },
-    close: () => Promise.resolve(), // The connection is its owner's.
+    close: buckets.close,
   };
 }
 
-/** Each bucket is opened once; after a failure the next call tries again. */
-function createBucketOpener(options: ClusteredLeaseStoreOptions): (isShort: boolean) => Promise<KV> {
-  const manager = new Kvm(jetstream(options.connection, { timeout: limits.requestMs }));
-  const settings = { replicas: options.replicas, history: 1, timeout: limits.requestMs };
-  const opened = new Map<boolean, Promise<KV>>();
-  return (isShort) => {
-    const known = opened.get(isShort);
-    if (known !== undefined) return known;
-    const opening = isShort
-      ? manager.create(buckets.short, { ...settings, ttl: shortKeptMs })
-      : manager.create(buckets.lasting, settings);
-    opened.set(isShort, opening);
-    opening.catch(() => opened.delete(isShort)); // Who waits for it hears of the failure.
-    return opening;
+type Buckets = { open(isShort: boolean): Promise<KV>; close(): Promise<void> };
+
+function createBuckets(options: ClusteredLeaseStoreOptions): Buckets {
+  const connection = keepOnceResolved(options.connect);
+  const lasting = keepOnceResolved(() => openBucket(false));
+  const short = keepOnceResolved(() => openBucket(true));
+
+  async function openBucket(isShort: boolean): Promise<KV> {
+    const nats = await connection.get();
+    const manager = new Kvm(jetstream(nats, { timeout: limits.requestMs }));
+    const replicas = options.replicas ?? (nats.info?.cluster === undefined ? 1 : 3);
+    const settings = { replicas, history: 1, timeout: limits.requestMs };
+    return isShort
+      ? manager.create(bucketNames.short, { ...settings, ttl: shortKeptMs })
+      : manager.create(bucketNames.lasting, settings);
+  }
+
+  return {
+    open: (isShort) => (isShort ? short : lasting).get(),
+    close: async () => (await connection.started?.catch(() => undefined))?.close(),
+  };
+}
+
+type Kept<Value> = { get(): Promise<Value>; readonly started: Promise<Value> | undefined };
+
+/** Runs `create` with the first `get`, and anew after a failure. */
+function keepOnceResolved<Value>(create: () => Promise<Value>): Kept<Value> {
+  let started: Promise<Value> | undefined;
+  return {
+    get() {
+      started ??= create().catch((error: unknown) => {
+        started = undefined;
+        throw error;
+      });
+      return started;
+    },
+    get started() {
+      return started;
+    },
   };
 }
 
@@ -108,8 +136,6 @@ type Attempt = {
   /** The same for all tries of one exchange: found in the record, it tells that a try without an answer was applied. */
   readonly nonce: string;
   readonly request: LeaseExchange;
-  /** What a write without an answer has granted, if it was applied. */
-  doubtful?: LeaseGrant | undefined;
   failure?: unknown;
 };
 
@@ -122,14 +148,12 @@ async function attemptExchange(
 ): Promise<LeaseGrant | undefined> {
   const { holder, nonce, request } = attempt;
   const own = seen.record.leases.get(holder);
-  if (own?.nonce === nonce && attempt.doubtful !== undefined) {
+  if (own?.nonce === nonce) {
     remember(seen);
     const free = request.account.limit - seen.record.used - sumOf(seen.record.leases);
-    return { ...attempt.doubtful, leased: own.amount, used: seen.record.used, free: free > 0n ? free : 0n };
+    return { leaseId: own.id, leased: own.amount, used: seen.record.used, free: free > 0n ? free : 0n };
   }
   const { record, grant } = exchangeLease(seen.record, holder, nonce, request);
-  // Where tries differ, to go on with the old lease is the safe reading: a new one would forget what is reserved.
-  attempt.doubtful = { ...grant, isContinued: grant.isContinued || attempt.doubtful?.isContinued === true };
   const revision = await write(bucket, request.account.key, record, seen.revision);
   if (revision === undefined) return undefined;
   remember({ record, revision });

@@ -15,8 +15,8 @@ function accountOf(key: string, limit: bigint, isShort = false): Account {
   return { key, limit, endsAtMs: Number.POSITIVE_INFINITY, isShort };
 }
 
-function exchangeOf(account: Account, change: Partial<LeaseExchange>): LeaseExchange {
-  return { account, spent: 0n, returned: 0n, need: 0n, want: 0n, ...change };
+function exchangeOf(account: Account, leaseId: string, change: Partial<LeaseExchange>): LeaseExchange {
+  return { account, leaseId, spentTotal: 0n, returned: 0n, need: 0n, want: 0n, ...change };
 }
 
 /** Opens the same accounts again, as another life of the gateway. */
@@ -49,7 +49,7 @@ const engines: Readonly<Record<string, () => Engine>> = {
     };
   },
   clustered: () => ({
-    open: async () => createClusteredLeaseStore({ connection: await connectTo(server.url), replicas: 1 }),
+    open: async () => createClusteredLeaseStore({ connect: () => connectTo(server.url), replicas: 1 }),
     stop: () => Promise.resolve(),
   }),
 };
@@ -72,43 +72,64 @@ describe.each(Object.keys(engines))("the %s engine", (name) => {
 
   it("leases all of what is needed, and no more than is free", async () => {
     const account = accountOf(`${name}.need`, 100n);
-    expect(await store.exchange(exchangeOf(account, { need: 60n }))).toMatchObject({ leased: 60n, free: 40n });
-    expect(await store.exchange(exchangeOf(account, { need: 41n }))).toMatchObject({ leased: 60n, free: 40n });
-    expect(await store.exchange(exchangeOf(account, { need: 40n }))).toMatchObject({ leased: 100n, free: 0n });
+    const { leaseId, ...first } = await store.exchange(exchangeOf(account, "", { need: 60n }));
+    expect(first).toMatchObject({ leased: 60n, free: 40n });
+    const second = await store.exchange(exchangeOf(account, leaseId, { need: 41n }));
+    expect(second).toMatchObject({ leaseId, leased: 60n, free: 40n });
+    const third = await store.exchange(exchangeOf(account, leaseId, { need: 40n }));
+    expect(third).toMatchObject({ leaseId, leased: 100n, free: 0n });
   });
 
-  it("books what was spent and takes back what was not", async () => {
+  it("books what was spent, once, however often it is told, and takes back what was not", async () => {
     const account = accountOf(`${name}.spent`, 100n);
-    await store.exchange(exchangeOf(account, { need: 60n }));
-    const grant = await store.exchange(exchangeOf(account, { spent: 10n, returned: 50n }));
-    expect(grant).toEqual({ leased: 0n, used: 10n, free: 90n, isContinued: true });
+    const { leaseId } = await store.exchange(exchangeOf(account, "", { need: 60n }));
+    await store.exchange(exchangeOf(account, leaseId, { spentTotal: 10n }));
+    const grant = await store.exchange(exchangeOf(account, leaseId, { spentTotal: 10n, returned: 50n }));
+    expect(grant).toEqual({ leaseId, leased: 0n, used: 10n, free: 90n });
     expect(await store.used(account.key)).toBe(10n);
     expect(await store.used(`${name}.unknown`)).toBe(0n);
   });
 
+  it("takes a lease back whose grant never reached its holder", async () => {
+    const account = accountOf(`${name}.lost`, 100n);
+    await store.exchange(exchangeOf(account, "", { need: 60n }));
+    expect(await store.exchange(exchangeOf(account, "", { need: 90n }))).toMatchObject({ leased: 90n, free: 10n });
+  });
+
   it("gives a slice beyond the need that shrinks with what is left", async () => {
     const account = accountOf(`${name}.slice`, 1_000n, true);
-    const first = await store.exchange(exchangeOf(account, { need: 1n, want: 1_000n }));
+    const first = await store.exchange(exchangeOf(account, "", { need: 1n, want: 1_000n }));
     expect(first.leased).toBe(250n);
-    const second = await store.exchange(exchangeOf(account, { need: 1n, want: 1_000n }));
+    const second = await store.exchange(exchangeOf(account, first.leaseId, { need: 1n, want: 1_000n }));
     expect(second.leased).toBe(250n + 187n);
   });
 
   it("keeps amounts past the exact range of numbers", async () => {
     const account = accountOf(`${name}.large`, 1n << 62n);
-    await store.exchange(exchangeOf(account, { need: 9_007_199_254_740_993n }));
-    const grant = await store.exchange(exchangeOf(account, { spent: 9_007_199_254_740_993n }));
-    expect(grant.used).toBe(9_007_199_254_740_993n);
+    const amount = 9_007_199_254_740_993n;
+    const { leaseId } = await store.exchange(exchangeOf(account, "", { need: amount }));
+    const grant = await store.exchange(exchangeOf(account, leaseId, { spentTotal: amount }));
+    expect(grant.used).toBe(amount);
   });
 
   it("counts what a life that ended without a word had leased", async () => {
     const account = accountOf(`${name}.crash`, 100n);
-    await store.exchange(exchangeOf(account, { need: 30n }));
+    await store.exchange(exchangeOf(account, "", { need: 30n }));
     await store.close();
     store = await engine.open();
-    const grant = await store.exchange(exchangeOf(account, { need: 71n }));
+    const { leaseId, ...grant } = await store.exchange(exchangeOf(account, "", { need: 71n }));
     expect(grant).toMatchObject({ leased: 0n, free: 70n });
-    expect(await store.exchange(exchangeOf(account, { need: 70n }))).toMatchObject({ leased: 70n, free: 0n });
+    const rest = await store.exchange(exchangeOf(account, leaseId, { need: 70n }));
+    expect(rest).toMatchObject({ leased: 70n, free: 0n });
+  });
+
+  it("serves many accounts at once", async () => {
+    const grants = await Promise.all(
+      Array.from({ length: 500 }, (_, index) =>
+        store.exchange(exchangeOf(accountOf(`${name}.many-${index}`, 10n), "", { need: BigInt(index % 10) })),
+      ),
+    );
+    expect(grants.map(({ leased }) => leased)).toEqual(Array.from({ length: 500 }, (_, index) => BigInt(index % 10)));
   });
 });
 
@@ -117,14 +138,17 @@ describe("several instances on one NATS", () => {
     const account = accountOf("together", 500n);
     const stores = await Promise.all(
       Array.from({ length: 4 }, async () =>
-        createClusteredLeaseStore({ connection: await connectTo(server.url), replicas: 1, exchangeMsMax: 20_000 }),
+        createClusteredLeaseStore({ connect: () => connectTo(server.url), replicas: 1, exchangeMsMax: 20_000 }),
       ),
     );
     const leased = stores.map(() => 0n);
     await Promise.all(
       stores.map(async (store, index) => {
+        let leaseId = "";
         for (let round = 0; round < 40; round++) {
-          leased[index] = (await store.exchange(exchangeOf(account, { need: 4n }))).leased;
+          const grant = await store.exchange(exchangeOf(account, leaseId, { need: 4n }));
+          leaseId = grant.leaseId;
+          leased[index] = grant.leased;
         }
       }),
     );
@@ -135,14 +159,14 @@ describe("several instances on one NATS", () => {
     const own = await startNats();
     const connection = await connect({ servers: own.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
     try {
-      const store = createClusteredLeaseStore({ connection, replicas: 1, exchangeMsMax: 300 });
+      const store = createClusteredLeaseStore({ connect: () => Promise.resolve(connection), exchangeMsMax: 300 });
       const account = accountOf("killed", 100n);
-      await store.exchange(exchangeOf(account, { need: 60n }));
+      await store.exchange(exchangeOf(account, "", { need: 60n }));
       await own.kill();
-      await expect(store.exchange(exchangeOf(account, { need: 1n }))).rejects.toThrow("shared state");
+      await expect(store.exchange(exchangeOf(account, "", { need: 1n }))).rejects.toThrow("shared state");
       await own.restart();
-      const patient = createClusteredLeaseStore({ connection, replicas: 1, exchangeMsMax: 20_000 });
-      const grant = await patient.exchange(exchangeOf(account, { need: 40n }));
+      const patient = createClusteredLeaseStore({ connect: () => Promise.resolve(connection), exchangeMsMax: 20_000 });
+      const grant = await patient.exchange(exchangeOf(account, "", { need: 40n }));
       expect(grant.leased).toBeLessThanOrEqual(40n);
       expect(grant.leased + grant.free).toBeLessThanOrEqual(40n);
       expect(grant.leased).toBeGreaterThanOrEqual(0n);

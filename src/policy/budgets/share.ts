@@ -1,22 +1,31 @@
 // The part of an account that this instance has leased: plain arithmetic, so that a call is admitted without a hop.
-// `spent + reserved ≤ leased` holds as long as no call costs more than it reserved.
+// What is spent and reserved stays within the lease as long as no call costs more than it reserved.
+import type { LeaseGrant } from "../../domain/lease-store.ts";
 
 export type Share = {
-  /** Rises when the store had forgotten our lease: what was reserved under the old one is already counted as spent. */
+  /** Rises with every new lease: what was reserved under an older one has already been counted as spent. */
   epoch: number;
+  /** "" before the first lease. */
+  leaseId: string;
   leased: bigint;
-  /** Since the last exchange. */
-  spent: bigint;
+  /** Running total, and what of it the store knows. */
+  spentTotal: bigint;
+  told: bigint;
   reserved: bigint;
 };
 
 export function createShare(): Share {
-  return { epoch: 0, leased: 0n, spent: 0n, reserved: 0n };
+  return { epoch: 0, leaseId: "", leased: 0n, spentTotal: 0n, told: 0n, reserved: 0n };
+}
+
+/** Spent since the store last heard of us. */
+export function untoldIn(share: Share): bigint {
+  return share.spentTotal - share.told;
 }
 
 /** What can be reserved without asking the store; less than zero after a call cost more than it had reserved. */
 export function availableIn(share: Share): bigint {
-  return share.leased - share.spent - share.reserved;
+  return share.leased - untoldIn(share) - share.reserved;
 }
 
 /** The caller has checked that so much is available. */
@@ -28,21 +37,19 @@ export function reserveIn(share: Share, amount: bigint): void {
 export function settleIn(share: Share, epoch: number, reserved: bigint, actual: bigint): void {
   if (epoch === share.epoch) {
     share.reserved -= reserved;
-    share.spent += actual;
+    share.spentTotal += actual;
   } else if (actual > reserved) {
-    share.spent += actual - reserved;
+    share.spentTotal += actual - reserved;
   }
 }
 
-/** Books an exchange that told the store of `told` and brought a lease of `leased`. */
-export function exchangedIn(share: Share, told: bigint, leased: bigint, isContinued: boolean): void {
-  if (isContinued) {
-    share.spent -= told;
-    share.leased = leased;
-    return;
-  }
+/** Books an exchange that told the store of `told`. */
+export function exchangedIn(share: Share, told: bigint, grant: LeaseGrant): void {
+  share.leased = grant.leased;
+  share.told = told;
+  if (grant.leaseId === share.leaseId) return;
   share.epoch++;
-  share.leased = leased;
-  share.spent = 0n;
+  share.leaseId = grant.leaseId;
+  share.spentTotal = told; // What was spent meanwhile was reserved under the lease that has been counted in whole.
   share.reserved = 0n;
 }
