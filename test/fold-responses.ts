@@ -4,6 +4,7 @@ import { clone, create } from "@bufbuild/protobuf";
 import {
   type CompleteResponse,
   CompleteResponseSchema,
+  type OpaqueState,
   OpaqueStateSchema,
   type Part,
   type PartDelta,
@@ -29,34 +30,29 @@ export function foldResponses(messages: readonly StreamCompleteResponse[]): Comp
 function grow(part: Part | undefined, { delta, logprobs }: PartDelta): void {
   if (part === undefined) throw new Error("a delta for a part that did not start");
   const { content } = part;
-  switch (delta.case) {
-    case "text":
-      if (content.case === "text" || content.case === "refusal") content.value.text += delta.value;
-      else if (content.case === "audio") content.value.transcript += delta.value;
-      break;
-    case "reasoning":
-      if (content.case === "reasoning") content.value.text += delta.value;
-      break;
-    case "argumentsJson":
-      if (content.case === "toolCall") content.value.argumentsJson += delta.value;
-      break;
-    case "citation":
-      if (content.case === "text") content.value.citations.push(delta.value);
-      break;
-    case "state": {
-      part.state ??= create(OpaqueStateSchema);
-      if (delta.value.provider !== "") part.state.provider = delta.value.provider;
-      if (delta.value.itemId !== "") part.state.itemId = delta.value.itemId;
-      part.state.data = Buffer.concat([part.state.data, delta.value.data]);
-      break;
-    }
-    case "data":
-      if ((content.case === "audio" || content.case === "image") && content.value.source.case === "data") {
-        content.value.source.value = Buffer.concat([content.value.source.value, delta.value]);
-      }
-      break;
-    default:
-      break;
-  }
+  if (delta.case === "text") growText(content, delta.value);
+  else if (delta.case === "reasoning" && content.case === "reasoning") content.value.text += delta.value;
+  else if (delta.case === "argumentsJson" && content.case === "toolCall") content.value.argumentsJson += delta.value;
+  else if (delta.case === "citation" && content.case === "text") content.value.citations.push(delta.value);
+  else if (delta.case === "state") growState(part, delta.value);
+  else if (delta.case === "data") growData(content, delta.value);
   if (content.case === "text") content.value.logprobs.push(...logprobs);
+}
+
+function growText(content: Part["content"], text: string): void {
+  if (content.case === "text" || content.case === "refusal") content.value.text += text;
+  else if (content.case === "audio") content.value.transcript += text;
+}
+
+function growState(part: Part, { provider, itemId, data }: OpaqueState): void {
+  part.state ??= create(OpaqueStateSchema);
+  if (provider !== "") part.state.provider = provider;
+  if (itemId !== "") part.state.itemId = itemId;
+  part.state.data = Buffer.concat([part.state.data, data]);
+}
+
+function growData(content: Part["content"], data: Uint8Array): void {
+  if (content.case !== "audio" && content.case !== "image") return;
+  if (content.value.source.case === "data")
+    content.value.source.value = Buffer.concat([content.value.source.value, data]);
 }

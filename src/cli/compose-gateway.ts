@@ -74,6 +74,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     prices: catalogue,
     random: Math.random,
     rules: await compileRules(config.rules),
+    credentialsOf: keysByProvider(config),
   });
   const fetcher = createTextFetcher();
   const secrets: CredentialParts = {
@@ -96,8 +97,8 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     now: clock.nowMs,
   });
   const publisher = await openPublisher(config, ledger, instance, ledgerLog(log), secrets);
-  const usage = await openUsageQueries();
-  const admission = await openAdmission(config);
+  const usage = openUsageQueries(config, ledger);
+  const admission = await openAdmission(config, clock, log, secrets, instance);
   const metrics = createMetrics({ version, processFigures: readProcessFigures });
   const traces = openTraces(config, instance);
   const authenticator = createAuthenticator({
@@ -109,7 +110,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
   const gateway = new CompletionGateway({
     authenticator,
     router,
-    admission: admission.port,
+    admission: admission.control,
     ledger,
     pricer: catalogue,
     credentials,
@@ -196,6 +197,17 @@ function serverOptions({ server }: Config, nextFreePort: boolean): Parameters<ty
             clientCa: tls.clientCaFile === undefined ? undefined : readFileSync(tls.clientCaFile),
           },
   };
+}
+
+/** How many keys a provider's store can rotate through before the whole target is at fault. */
+function keysByProvider({ providers }: Config): (providerId: string) => number {
+  const counts = new Map(
+    providers.map(({ settings, credentials }) => [
+      settings.id,
+      credentials.kind === "api-key" ? credentials.apiKeys.length : 1,
+    ]),
+  );
+  return (providerId) => counts.get(providerId) ?? 1;
 }
 
 function ledgerLog({ logger }: Log): LedgerLog {

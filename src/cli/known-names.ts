@@ -8,7 +8,7 @@ import { checkRule } from "../routing/check-rule.ts";
 export const knownNames: LoadOptions = {
   kinds: providerKinds,
   dialects: dialectIds,
-  unavailable: ["cluster", "models[].retry.hedge_delay"],
+  unavailable: ["models[].retry.hedge_delay"],
   checkRule,
   checkProvider,
 };

@@ -4,7 +4,7 @@ import { setUpStream } from "../ledger/nats-setup.ts";
 import { createTextFetcher } from "../upstream/fetch-text.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
-import { toNatsAccess } from "./compose/open-publisher.ts";
+import { toNatsAccess } from "./compose/to-nats-access.ts";
 import { Progress } from "./progress.ts";
 
 export type NatsSetupOptions = {

@@ -54,7 +54,7 @@ models:
   - { id: small-claude, targets: [${targets("claude", "sim-small")}] }
   - { id: long, targets: [${targets("sim", "sim-tokens-200+pace-20ms")}] }
   - { id: cut, targets: [${targets("sim", "sim-tokens-20+cut-after-5")}] }
-  - { id: limited, targets: [${targets("sim", "sim-fail-429+retry-after-2")}], retry: { max_attempts: 1 } }
+  - { id: limited, targets: [${targets("sim", "sim-fail-429-retry-after-2")}], retry: { max_attempts: 1 } }
   - { id: falls-over, targets: [${targets("nowhere", "x")}, ${targets("sim", "sim-fail-500")}, ${targets("claude", "sim-small")}] }
   - { id: slow, targets: [${targets("sim", "sim-slow-first-token-5000")}] }
 usage: { journal: { durability: os } }
@@ -174,7 +174,8 @@ describe("a streamed completion", () => {
       if (event.case === "partDelta") break;
     }
     stream.cancel();
-    await simulator.waitForRequest((request) => request.closedEarly);
+    const request = await simulator.waitForRequest((one) => one.body.includes("sim-tokens-200"));
+    expect(await request.closed).toBe("closed-early");
     const event = await eventually(() => eventOf(responseId));
     expect(event.outcome).toBe(Outcome.CANCELLED);
     expect(event.usage?.outputTokens).toBeGreaterThan(0);

@@ -1,10 +1,57 @@
 import type { Config } from "../../config/config.ts";
-import type { Admission } from "../../pipeline/ports.ts";
+import { connectNats } from "../../ledger/publisher/connect-nats.ts";
+import type { Clock } from "../../pipeline/ports.ts";
+import { type AdmissionControl, createAdmission } from "../../policy/admission.ts";
+import type { Log } from "../../telemetry/logger.ts";
+import type { CredentialParts } from "../../upstream/credentials/credential-parts.ts";
+import { toNatsAccess } from "./to-nats-access.ts";
 
-export type OpenAdmission = { readonly port: Admission; close(): Promise<void> };
+export type OpenAdmission = { readonly control: AdmissionControl; close(): Promise<void> };
 
-const free = { reservedNanoUsd: 0n, settle: () => {} };
+/** What was spent is told to the store this often, so that other instances and a restart see it. */
+const reportMs = 2_000;
 
-export async function openAdmission(_config: Config): Promise<OpenAdmission> {
-  return { port: { admit: () => free }, close: async () => {} };
+/** Limits and budgets over the embedded state, or over NATS when the config names a cluster. */
+export async function openAdmission(
+  config: Config,
+  clock: Clock,
+  log: Log,
+  secrets: CredentialParts,
+  instance: string,
+): Promise<OpenAdmission> {
+  const store = await openStore(config, clock, secrets, instance);
+  const control = createAdmission({
+    limits: config.limits,
+    budgets: config.budgets,
+    store,
+    shared: config.cluster !== undefined,
+    onAlert: ({ spentNanoUsd, limitNanoUsd, ...alert }) =>
+      log.logger.warn(
+        { ...alert, spentNanoUsd: String(spentNanoUsd), limitNanoUsd: String(limitNanoUsd) },
+        "a budget passed a threshold",
+      ),
+  });
+  const timer = setInterval(() => void control.report(clock.nowMs()), reportMs); // Never rejects.
+  timer.unref();
+  return {
+    control,
+    close: async () => {
+      clearInterval(timer);
+      await control.close();
+      await store.close();
+    },
+  };
+}
+
+async function openStore(config: Config, clock: Clock, secrets: CredentialParts, instance: string) {
+  const { cluster } = config;
+  if (cluster === undefined) {
+    const { openEmbeddedLeaseStore } = await import("../../state/embedded-lease-store.ts");
+    return openEmbeddedLeaseStore({ dataDir: config.dataDir }, clock.nowMs());
+  }
+  const { createClusteredLeaseStore } = await import("../../state/clustered-lease-store.ts");
+  const access = await toNatsAccess(cluster.nats, secrets);
+  return createClusteredLeaseStore({
+    connect: async () => (await connectNats(access, instance)).connection,
+  });
 }

@@ -1,9 +1,8 @@
-import type { Config, NatsConfig, SecretReference } from "../../config/config.ts";
+import type { Config } from "../../config/config.ts";
 import type { LedgerLog, UsageLedger } from "../../ledger/ledger.ts";
-import type { NatsAccess } from "../../ledger/publisher/connect-nats.ts";
 import type { Publisher } from "../../ledger/publisher/publisher.ts";
 import type { CredentialParts } from "../../upstream/credentials/credential-parts.ts";
-import { createSecretSource } from "../../upstream/credentials/secret-source.ts";
+import { toNatsAccess } from "./to-nats-access.ts";
 
 /** `undefined`: the config names no NATS, and events stay in the journal. Does not wait for a connection. */
 export async function openPublisher(
@@ -24,16 +23,4 @@ export async function openPublisher(
     instance,
     log,
   });
-}
-
-/** Rejects when a secret cannot be had. */
-export async function toNatsAccess(nats: NatsConfig, secrets: CredentialParts): Promise<NatsAccess> {
-  const read = async (reference: SecretReference | undefined): Promise<string | undefined> =>
-    reference === undefined ? undefined : createSecretSource(reference, secrets).get();
-  return {
-    servers: nats.servers,
-    credentials: await read(nats.credentials),
-    nkeySeed: await read(nats.nkey),
-    tls: nats.tls,
-  };
 }
