@@ -56,6 +56,7 @@ type Tally = {
 type Promises = Map<string, number | undefined>;
 
 const faults = ["none", "none", "ENOSPC", "none", "EIO"] as const;
+const clockShiftsMs = [0, -3_600_000, 0, 86_400_000, -60_000, 0, 0] as const;
 const settleMs = 60_000;
 
 export async function runCrashSuite(options: SuiteOptions): Promise<SuiteReport> {
@@ -109,6 +110,7 @@ async function oneLife(
     server.url,
     `life-${String(round).padStart(3, "0")}`,
     fault,
+    String(clockShiftsMs[round % clockShiftsMs.length]),
   ]);
   await writer.line("ready");
   await wait(50 + random() * 400);

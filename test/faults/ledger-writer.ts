@@ -1,6 +1,6 @@
 // One life of a writer under the crash suite: opens the ledger, publishes, and makes calls until it is killed. Says on
 // its standard output what it knows to be durable, one line each, so that the suite can hold the ledger to it.
-//   ledger-writer.ts FOLDER NATS_URL LIFE FAULT      FAULT: none | ENOSPC | EIO
+//   ledger-writer.ts FOLDER NATS_URL LIFE FAULT CLOCK_SHIFT_MS      FAULT: none | ENOSPC | EIO
 import { writeSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -9,8 +9,10 @@ import { type JournalFiles, journalFiles } from "../../src/ledger/journal/journa
 import { openLedger } from "../../src/ledger/ledger.ts";
 import { Publisher } from "../../src/ledger/publisher/publisher.ts";
 
-const [folder = "", url = "", life = "", fault = "none"] = process.argv.slice(2);
+const [folder = "", url = "", life = "", fault = "none", clockShiftMs = "0"] = process.argv.slice(2);
 const callsAtOnce = 64;
+/** A clock that was set back, or forward, between two lives. */
+const now = (): number => Date.now() + Number(clockShiftMs);
 const quiet = { warn: () => undefined, info: () => undefined };
 
 /** Synchronous, so that a line said is a line in the pipe when the kill comes. */
@@ -53,7 +55,7 @@ const ledger = await openLedger({
   onPoisoned: () => process.exit(7),
   segmentBytesMax: 256 * 1024,
   log: quiet,
-  now: Date.now,
+  now,
   ...(fault === "none" ? {} : { files: failing(fault) }),
 });
 new Publisher(ledger.outbox, {
@@ -75,7 +77,7 @@ function eventOf(eventId: string): UsageEvent {
     principal,
     operation: Operation.CHAT,
     usage,
-    startTime: timestampFromMs(Date.now()),
+    startTime: timestampFromMs(now()),
   });
 }
 
@@ -89,7 +91,7 @@ async function call(): Promise<void> {
   ledger.progress(eventId, create(UsageSchema, { inputTokens: 100, outputTokens: 5 }));
   await new Promise((resolve) => setTimeout(resolve, calls % 7));
   const final = eventOf(eventId);
-  final.eventTime = timestampFromMs(Date.now());
+  final.eventTime = timestampFromMs(now());
   final.outcome = Outcome.SUCCEEDED;
   final.usage = create(UsageSchema, { inputTokens: 100, outputTokens, source: UsageSource.PROVIDER });
   await ledger.finish(final);
