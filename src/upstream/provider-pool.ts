@@ -1,7 +1,8 @@
 // Connections to one origin for one provider, and the requests that wait for one. The waiting line is ours and not
 // undici's: bounded, first come first served, and an aborted request leaves it without costing a connection.
+import { Socket } from "node:net";
 import { rootCertificates } from "node:tls";
-import { Pool } from "undici";
+import { buildConnector, Pool } from "undici";
 import type { HttpRequest } from "../domain/http.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import { type ExchangeOwner, UndiciExchange } from "./undici-exchange.ts";
@@ -31,6 +32,8 @@ export class ProviderPool implements ExchangeOwner {
   readonly #waitingMax: number;
   readonly #waiting = new Set<UndiciExchange>();
   #running = 0;
+  /** The exchange for which undici may be opening a connection right now. */
+  #starting: UndiciExchange | undefined;
   #onIdle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
@@ -39,7 +42,7 @@ export class ProviderPool implements ExchangeOwner {
       ? options.maxConnections * options.streamsPerConnectionMax
       : options.maxConnections;
     this.#waitingMax = options.waitingMax;
-    this.#pool = new Pool(origin, toPoolOptions(origin, options));
+    this.#pool = new Pool(origin, { ...toPoolOptions(options), connect: this.#toConnector(origin, options) });
   }
 
   dispatch(request: HttpRequest, handler: ExchangeHandler): Exchange {
@@ -93,10 +96,24 @@ export class ProviderPool implements ExchangeOwner {
   #start(exchange: UndiciExchange): void {
     this.#running += 1;
     const { method, path, headers, body } = exchange.request;
+    this.#starting = exchange;
     this.#pool.dispatch(
       { method, path, headers: withIdentity(headers), body: method === "GET" ? null : body },
       exchange,
     );
+    this.#starting = undefined;
+  }
+
+  /**
+   * Tells an exchange of the connection that is opened for it, so that an abort need not wait for the connection to
+   * stand. Not with HTTP/2, where others may wait for the same one.
+   */
+  #toConnector(origin: string, options: ProviderPoolOptions): buildConnector.connector {
+    const connect = buildConnector(toConnectorOptions(origin, options));
+    return (target, callback) => {
+      const socket: unknown = connect(target, callback);
+      if (!options.http2 && socket instanceof Socket) this.#starting?.connecting(socket);
+    };
   }
 }
 
@@ -105,12 +122,11 @@ function withIdentity(headers: HttpRequest["headers"]): Record<string, string> {
   return { ...headers, "accept-encoding": headers["accept-encoding"] ?? "identity" };
 }
 
-function toPoolOptions(origin: string, options: ProviderPoolOptions): Pool.Options {
+function toPoolOptions(options: ProviderPoolOptions): Pool.Options {
   return {
     connections: options.maxConnections,
     pipelining: 1,
     keepAliveTimeout: options.keepAliveMs,
-    connectTimeout: options.connectTimeoutMs,
     // The life of a call has its own time-outs (first token, idle, total); undici's would be a second opinion.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -118,11 +134,19 @@ function toPoolOptions(origin: string, options: ProviderPoolOptions): Pool.Optio
     // The ownership of bytes promised in undici-exchange.ts holds for llhttp.
     useMilo: false,
     allowH2: options.http2,
-    ...(options.http2
-      ? { maxConcurrentStreams: options.streamsPerConnectionMax, useH2c: origin.startsWith("http:") }
-      : {}),
-    ...(options.trustedCertificates.length > 0
-      ? { connect: { ca: [...rootCertificates, ...options.trustedCertificates] } }
-      : {}),
+    ...(options.http2 ? { maxConcurrentStreams: options.streamsPerConnectionMax } : {}),
   };
 }
+
+function toConnectorOptions(origin: string, options: ProviderPoolOptions): ConnectorOptions {
+  const { http2, connectTimeoutMs, trustedCertificates } = options;
+  return {
+    timeout: connectTimeoutMs,
+    allowH2: http2,
+    useH2c: http2 && origin.startsWith("http:"),
+    ...(trustedCertificates.length > 0 ? { ca: [...rootCertificates, ...trustedCertificates] } : {}),
+  };
+}
+
+/** undici's types leave out that HTTP/2 may be spoken in clear text. */
+type ConnectorOptions = buildConnector.BuildOptions & { readonly useH2c?: boolean };

@@ -3,6 +3,7 @@
 //
 // Bytes: with the llhttp parser undici hands out a view of the buffer that Node allocated for that one socket read, and
 // never writes to it again, so the receiver may keep it (a small piece kept keeps its whole read, at most 64 KiB).
+import type { Socket } from "node:net";
 import type { Dispatcher } from "undici";
 import type { HttpHeaders, HttpRequest } from "../domain/http.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
@@ -24,6 +25,8 @@ export class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   readonly #handler: ExchangeHandler;
   readonly #owner: ExchangeOwner;
   #controller: Dispatcher.DispatchController | undefined;
+  /** Until the request is on its way: the connection that is being opened for it. */
+  #connecting: Socket | undefined;
   #decompressor: Decompressor | undefined;
   #phase: ExchangePhase = "waiting";
   /** "failing": the failure is on its way to the handler. "over": the handler hears nothing more. */
@@ -43,7 +46,12 @@ export class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
     this.#state = "over";
     this.#decompressor?.destroy();
     this.#controller?.abort(abortReason);
+    this.#connecting?.destroy(abortReason);
     this.#release();
+  }
+
+  connecting(socket: Socket): void {
+    this.#connecting = socket;
   }
 
   pause(): void {
@@ -78,6 +86,7 @@ export class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#connecting = undefined;
     if (this.#state !== "open") controller.abort(abortReason);
     else if (this.#paused) controller.pause();
   }
@@ -138,6 +147,7 @@ export class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
 
   onResponseError(_controller: unknown, error: Error): void {
     this.#controller = undefined;
+    this.#connecting = undefined;
     this.fail(toConnectionFailure(error, this.#phase));
     this.#release();
   }

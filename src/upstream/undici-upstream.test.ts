@@ -217,6 +217,12 @@ describe("failures", () => {
     expect(failure?.message).toContain("TLS");
   });
 
+  it("calls a connection that does not come to stand in time a time-out", async () => {
+    const origin = await listen(createNetServer((socket) => socket.on("error", () => socket.destroy())));
+    const { failure } = await ask(upstreamFor({ connectMs: 50 }), origin.replace("http:", "https:")).over;
+    expect(failure?.kind).toBe("timeout");
+  });
+
   it("calls a connection closed before an answer unavailable", async () => {
     const origin = await serveBytes("", (socket) => socket.destroy());
     expect((await ask(upstreamFor(), origin).over).failure?.kind).toBe("unavailable");
@@ -340,6 +346,25 @@ describe("abort", () => {
     expect((await third.over).text).toBe("next");
     expect(requests).toBe(2);
     expect(waiting.heard.events).toEqual([]);
+  });
+
+  it("while the connection is being opened gives that up too", async () => {
+    const closed = Promise.withResolvers<void>();
+    const connected = Promise.withResolvers<void>();
+    const origin = await listen(
+      createNetServer((socket) => {
+        socket.on("error", () => socket.destroy());
+        socket.on("close", () => closed.resolve());
+        // The handshake begins, and is never answered.
+        socket.once("data", () => connected.resolve());
+      }),
+    );
+    const asked = ask(upstreamFor({ connectMs: 600_000 }), origin.replace("http:", "https:"));
+    await connected.promise;
+    asked.exchange.abort();
+    await closed.promise;
+    await new Promise(setImmediate);
+    expect(asked.heard.events).toEqual([]);
   });
 
   it("before the connection stands lets nothing be sent", async () => {
