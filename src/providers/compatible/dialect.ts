@@ -27,12 +27,12 @@ export type ReasoningForm =
   | { readonly kind: "effort"; readonly words: readonly EffortWord[] }
   /** `reasoning: { effort | max_tokens, exclude }` (OpenRouter, Vercel). */
   | { readonly kind: "object"; readonly words: readonly EffortWord[] }
-  /** `thinking: { type }` (DeepSeek, z.ai, Moonshot): on or off. */
-  | { readonly kind: "thinking" }
+  /** `thinking: { type }` (DeepSeek, z.ai, Moonshot), and `reasoning_effort` where there are words for it. */
+  | { readonly kind: "thinking"; readonly words: readonly EffortWord[] }
   /** `enable_thinking`, `thinking_budget` (Alibaba). */
   | { readonly kind: "enable-thinking" }
-  /** `chat_template_kwargs: { enable_thinking }` (vLLM, SGLang, llama.cpp): on or off. */
-  | { readonly kind: "template" };
+  /** `chat_template_kwargs: { enable_thinking }` (vLLM, llama.cpp), and `reasoning_effort` where there are words for it. */
+  | { readonly kind: "template"; readonly words: readonly EffortWord[] };
 
 export type GrammarKind = "regex" | "ebnf" | "lark";
 

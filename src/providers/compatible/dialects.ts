@@ -108,7 +108,7 @@ const vllm: Dialect = {
       lark: (grammar) => ({ structured_outputs: { grammar } }),
     },
   },
-  reasoning: { kind: "template" },
+  reasoning: { kind: "template", words: threeEfforts },
   reasoningBack: "reasoning",
 };
 
@@ -130,7 +130,7 @@ const llamaCpp: Dialect = {
   id: "llamacpp",
   sampling: { ...open, repetitionPenalty: "repeat_penalty" },
   responseFormat: { ...jsonSchema, grammar: { ebnf: (grammar) => ({ grammar }) } },
-  reasoning: { kind: "template" },
+  reasoning: { kind: "template", words: [] },
   endUser: undefined,
 };
 
@@ -213,7 +213,7 @@ const deepSeek: Dialect = {
   media: noMedia,
   tools: { ...functions, strict: true, parallelToolCalls: false },
   responseFormat: jsonObject,
-  reasoning: { kind: "thinking" },
+  reasoning: { kind: "thinking", words: ["low", "high", "max"] },
   endUser: undefined,
 };
 
@@ -236,7 +236,7 @@ const openRouter: Dialect = {
   baseUrl: "https://openrouter.ai/api/v1",
   sampling: { ...open, verbosity: "verbosity" },
   media: { image: true, audio: true, document: "url", video: true },
-  tools: { ...functions, strict: true, provided: { web_search: { kind: "body", field: "web_search_options" } } },
+  tools: { ...functions, strict: true, provided: { web_search: { kind: "tool", type: "openrouter:web_search" } } },
   reasoning: { kind: "object", words: ["none", "minimal", "low", "medium", "high", "xhigh"] },
   reasoningBack: "reasoning_details",
   cacheControl: true,
@@ -307,7 +307,7 @@ const moonshot: Dialect = {
   stopSequencesMax: 5,
   media: { ...images, video: true },
   tools: { ...functions, parallelToolCalls: false, required: undefined },
-  reasoning: { kind: "thinking" },
+  reasoning: { kind: "thinking", words: [] },
   endUser: undefined,
   promptCacheKey: true,
 };
@@ -375,7 +375,7 @@ const zai: Dialect = {
     provided: { web_search: { kind: "tool", type: "web_search" } },
   },
   responseFormat: jsonObject,
-  reasoning: { kind: "thinking" },
+  reasoning: { kind: "thinking", words: [] },
 };
 
 /** https://docs.ai21.com/reference/jamba-1-6-api-ref */

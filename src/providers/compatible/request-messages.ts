@@ -127,27 +127,27 @@ function decorate(body: JsonOutObject, part: Part, { dialect, aliases }: Message
 /** Anthropic's form, which OpenRouter and Alibaba took over: 5 minutes, or an hour for anything longer. */
 export function toCacheControl(breakpoint: Part["cacheBreakpoint"]): JsonOutObject | undefined {
   if (breakpoint === undefined) return undefined;
-  const isLong = breakpoint.ttl !== undefined && breakpoint.ttl.seconds > 300n;
-  return isLong ? { type: "ephemeral", ttl: "1h" } : { type: "ephemeral" };
+  if (breakpoint.ttl === undefined) return { type: "ephemeral" };
+  return { type: "ephemeral", ttl: breakpoint.ttl.seconds > 300n ? "1h" : "5m" };
 }
 
 /** What the parts of an earlier answer become; chat messages hold each kind in a place of its own. */
 type AssistantParts = {
-  text: string;
+  /** Text and what only this provider understands, in order. */
+  readonly content: (string | RawJson)[];
   refusal: string;
   readonly calls: JsonOutObject[];
   readonly reasoning: ReasoningBack[];
-  readonly raw: RawJson[];
   audioId: string | undefined;
 };
 
 function toAssistantMessage(message: Message, field: string, context: MessageContext): JsonOutObject {
-  const parts: AssistantParts = { text: "", refusal: "", calls: [], reasoning: [], raw: [], audioId: undefined };
+  const parts: AssistantParts = { content: [], refusal: "", calls: [], reasoning: [], audioId: undefined };
   for (const [position, part] of message.parts.entries()) {
     collectAssistantPart(parts, part, `${field}.parts[${position}]`, context);
   }
-  const { text, refusal, calls, raw, audioId } = parts;
-  const content = raw.length > 0 ? [...(text === "" ? [] : [{ type: "text", text }]), ...raw] : text;
+  const { refusal, calls, audioId } = parts;
+  const content = joinContent(parts.content);
   return {
     role: "assistant",
     // Null beside calls is what OpenAI's own clients send; an empty text is refused by some servers.
@@ -160,11 +160,17 @@ function toAssistantMessage(message: Message, field: string, context: MessageCon
   };
 }
 
+/** One text where there is only text, as every server takes it; else a list. */
+function joinContent(content: readonly (string | RawJson)[]): string | readonly JsonOut[] {
+  if (content.every((piece) => typeof piece === "string")) return content.join("");
+  return content.map((piece) => (typeof piece === "string" ? { type: "text", text: piece } : piece));
+}
+
 function collectAssistantPart(parts: AssistantParts, part: Part, field: string, context: MessageContext): void {
   const { content } = part;
   switch (content.case) {
     case "text":
-      parts.text += content.value.text;
+      parts.content.push(content.value.text);
       return;
     case "refusal":
       parts.refusal += content.value.text;
@@ -182,7 +188,7 @@ function collectAssistantPart(parts: AssistantParts, part: Part, field: string, 
       return;
     case "provider": {
       const raw = toProviderPart(content.value, `${field}.provider`, context);
-      if (raw !== undefined) parts.raw.push(raw);
+      if (raw !== undefined) parts.content.push(raw);
       return;
     }
     case undefined:

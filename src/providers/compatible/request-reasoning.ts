@@ -35,18 +35,26 @@ function toAmount(options: ReasoningOptions, dialect: Dialect, log: TranslationL
     case "object":
       return {}; // Together with the visibility, below.
     case "thinking": {
-      const isOn = toSwitch(options, log);
-      return isOn === undefined ? {} : { thinking: { type: isOn ? "enabled" : "disabled" } };
+      const isOn = toSwitch(options, form.words, log);
+      if (isOn === undefined) return {};
+      return {
+        thinking: { type: isOn ? "enabled" : "disabled" },
+        reasoning_effort: toStrength(isOn, options, form.words, log),
+      };
     }
     case "enable-thinking": {
-      const isOn = options.budgetTokens === undefined ? toSwitch(options, log) : options.budgetTokens > 0;
+      const isOn = options.budgetTokens === undefined ? toSwitch(options, [], log) : options.budgetTokens > 0;
       return isOn === undefined
         ? {}
         : { enable_thinking: isOn, thinking_budget: isOn ? options.budgetTokens : undefined };
     }
     case "template": {
-      const isOn = toSwitch(options, log);
-      return isOn === undefined ? {} : { chat_template_kwargs: { enable_thinking: isOn } };
+      const isOn = toSwitch(options, form.words, log);
+      if (isOn === undefined) return {};
+      return {
+        chat_template_kwargs: { enable_thinking: isOn },
+        reasoning_effort: toStrength(isOn, options, form.words, log),
+      };
     }
   }
 }
@@ -88,15 +96,34 @@ function effortOfBudget(budgetTokens: number): EffortWord {
   return budgetTokens <= 8192 ? "medium" : "high";
 }
 
-/** On or off; the strength in between is lost, and noted. */
-function toSwitch(options: ReasoningOptions, log: TranslationLog): boolean | undefined {
-  if (options.budgetTokens !== undefined && options.budgetTokens > 0) {
-    log.dropped("reasoning.budget_tokens", "reasoning can only be switched on or off");
-  }
+/** On or off; where there are no words for the strength, it is lost, and noted. */
+function toSwitch(options: ReasoningOptions, words: readonly EffortWord[], log: TranslationLog): boolean | undefined {
   const word = wordByEffort[options.effort];
-  if (word === undefined) return options.budgetTokens === undefined ? undefined : options.budgetTokens > 0;
-  if (word !== "none") log.adjusted("reasoning.effort", "reasoning can only be switched on or off; it was switched on");
-  return word !== "none";
+  const isOn = word === undefined ? isOnByBudget(options) : word !== "none";
+  if (isOn !== true || words.length > 0) return isOn;
+  if (options.budgetTokens !== undefined)
+    log.dropped("reasoning.budget_tokens", "reasoning can only be switched on or off");
+  if (word !== undefined)
+    log.adjusted("reasoning.effort", "reasoning can only be switched on or off; it was switched on");
+  return isOn;
+}
+
+function isOnByBudget({ budgetTokens }: ReasoningOptions): boolean | undefined {
+  return budgetTokens === undefined ? undefined : budgetTokens > 0;
+}
+
+function toStrength(
+  isOn: boolean,
+  options: ReasoningOptions,
+  words: readonly EffortWord[],
+  log: TranslationLog,
+): EffortWord | undefined {
+  return isOn && words.length > 0 ? toEffort(options, words, log) : undefined;
+}
+
+/** Words for the effort, in whichever form the server has them. */
+export function effortWords({ reasoning }: Dialect): readonly EffortWord[] {
+  return "words" in reasoning ? reasoning.words : [];
 }
 
 function toVisibility(visibility: ReasoningVisibility, dialect: Dialect, log: TranslationLog): JsonOutObject {

@@ -11,12 +11,12 @@ import { type JsonOut, type JsonOutObject, writeJson } from "../../json-writer.t
 import type { Translation, TranslationContext } from "../../provider.ts";
 import { providerOptionsOf } from "../../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../../translation-log.ts";
-import type { Dialect, SamplingName } from "../dialect.ts";
+import type { Dialect, EffortWord, SamplingName } from "../dialect.ts";
 import type { RequestRules } from "../request.ts";
 import { toEndUser, toPromptCache, toServiceTier } from "../request.ts";
 import { toStrictDefault } from "../request-format.ts";
 import { toRawJson } from "../request-messages.ts";
-import { toEffort } from "../request-reasoning.ts";
+import { effortWords, toEffort } from "../request-reasoning.ts";
 import { toSampling } from "../request-sampling.ts";
 import { type InputContext, toInputItems } from "./request-input.ts";
 import { toResponsesTools } from "./request-tools.ts";
@@ -180,8 +180,8 @@ function toReasoning(
   log: TranslationLog,
 ): JsonOutObject | undefined {
   if (options === undefined) return undefined;
-  const words =
-    dialect.reasoning.kind === "effort" || dialect.reasoning.kind === "object" ? dialect.reasoning.words : [];
+  // Here every host takes "none", which chat completions may say in another way.
+  const words: readonly EffortWord[] = [...new Set<EffortWord>(["none", ...effortWords(dialect)])];
   const effort = toEffort(options, words, log);
   const summary = summaryByVisibility[options.visibility];
   if (options.visibility === ReasoningVisibility.FULL) {
