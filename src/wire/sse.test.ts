@@ -26,6 +26,10 @@ test.each([
   expect(decodeAll(createSseDecoder(limits), byteByByte(encoder.encode(text)))).toEqual(expected);
 });
 
+test.each(["\n", "\r\n", "\r"])("an event comes out as soon as its blank line is there, lines ending in %j", (end) => {
+  expect(createSseDecoder(limits).push(encoder.encode(`data: 1${end}${end}`))).toEqual([event("1")]);
+});
+
 test("a comment is no event and resets nothing", () => {
   expect(decode(": OPENROUTER PROCESSING\n\nevent: a\n: keepalive\ndata: 1\n\n")).toEqual([event("1", "a")]);
 });

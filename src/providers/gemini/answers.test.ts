@@ -124,9 +124,12 @@ test("text that grows over chunks is one part, and a signed piece is one of its 
   const { parts } = stream([
     chunk([{ text: "One, " }]),
     chunk([{ text: "two" }, {}]),
-    chunk([{ text: ", three", thoughtSignature: "c2ln" }], finished),
+    chunk([{ text: ", three", thoughtSignature: "c2ln" }]),
+    chunk([{ text: ", four" }], finished),
   ]);
-  expect(contents(parts)).toMatchObject([{ value: { text: "One, two" } }, { value: { text: ", three" } }]);
+  const texts = contents(parts).map((content) => content.case === "text" && content.value.text);
+  expect(texts).toEqual(["One, two", ", three", ", four"]);
+  expect(parts.map((part) => part.state !== undefined)).toEqual([false, true, false]);
 });
 
 test("code that Google ran is a call with its result, and goes back as it came", () => {
@@ -187,6 +190,15 @@ test("a source supports the bytes that its segment names, also behind an umlaut 
   ]);
   expect(Buffer.from(text.value.text).toString("utf8", 7, 13)).toBe("Köln.");
   expect(text.value.citations[2]?.startByte).toBeUndefined();
+});
+
+test("where a segment's numbers and words disagree, the words count", () => {
+  const groundingMetadata = {
+    groundingChunks: [{ web: { uri: "https://a" } }],
+    groundingSupports: [{ segment: { startIndex: 0, endIndex: 3, text: "def" }, groundingChunkIndices: [0] }],
+  };
+  const { parts } = toWhole(chunk([{ text: "abcdef" }], { ...finished, groundingMetadata }));
+  expect(contents(parts)).toMatchObject([{ value: { citations: [{ startByte: 3, endByte: 6 }] } }]);
 });
 
 test("a recited source stands on the text", () => {
