@@ -50,7 +50,11 @@ async function protocolOf(options: {
       onFailure: (failure) => answer.reject(failure),
     },
   );
-  return answer.promise.finally(() => upstream.close());
+  try {
+    return await answer.promise;
+  } finally {
+    await upstream.close();
+  }
 }
 
 it("speaks HTTP/1.1 over TLS unless HTTP/2 is asked for, though the provider offers both", async () => {
