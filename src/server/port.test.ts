@@ -141,6 +141,18 @@ describe("raw gRPC", () => {
     await expectAlive();
   });
 
+  it("lets go of a caller that it refuses, though its request never ends", async () => {
+    const session = connectHttp2(test.url);
+    const headers = { ":method": "POST", ":path": streamPath, "content-type": "application/grpc" };
+    const stream = session.request({ ...headers, authorization: "Bearer bad" });
+    stream.on("error", () => undefined);
+    stream.resume();
+    stream.write(Buffer.from([0, 0]));
+    await once(stream, "close");
+    expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
+    session.destroy();
+  });
+
   it("rejects a call whose caller goes before the message has come", async () => {
     const session = connectHttp2(test.url);
     const headers = { ":method": "POST", ":path": streamPath, "content-type": "application/grpc" };
@@ -291,6 +303,23 @@ describe("the port", () => {
     expect(answer).toContain('"code":"invalid_argument"');
     expect(answer).not.toContain("sk-secret");
     expect(test.gateway.calls.map(({ outcome }) => outcome)).toEqual(["ok", "rejected"]);
+  });
+
+  it("leaves the deadline to the pipeline, whose failure has the details", async () => {
+    const answer = await fetch(`${test.url}${path}`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        authorization: "Bearer good",
+        "connect-timeout-ms": "30",
+      },
+      body: '{"model":"late","messages":[{"role":"ROLE_USER","parts":[{"text":{"text":"hi"}}]}]}',
+    });
+    expect(await answer.json()).toMatchObject({
+      code: "deadline_exceeded",
+      details: [{ type: "google.rpc.ErrorInfo" }],
+    });
+    expect(test.gateway.calls.map(({ outcome }) => outcome)).toEqual(["failed"]);
   });
 
   it("says that the port is taken, or takes the next one when asked to", async () => {

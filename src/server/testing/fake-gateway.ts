@@ -25,7 +25,7 @@ export type CallLog = {
 
 /**
  * The model names the behaviour: "echo" answers with the text of the last message, "fail:<REASON>" fails with it, "hang"
- * never answers, "flood" streams until it is told to stop, "break" streams one part and fails, "bug" throws.
+ * never answers, "late" fails shortly after the deadline, "flood" streams until it is told to stop, "break" streams one part and fails, "bug" throws.
  */
 export class FakeGateway implements Gateway {
   readonly calls: CallLog[] = [];
@@ -90,6 +90,14 @@ export class FakeGateway implements Gateway {
         if (failure !== undefined) {
           end("failed");
           sink.fail(failure);
+        } else if (request.model === "late") {
+          setTimeout(
+            () => {
+              end("failed");
+              sink.fail(new CallFailure(ErrorReason.DEADLINE_EXCEEDED, "the deadline passed"));
+            },
+            (start.timeoutMs ?? 0) + 20,
+          );
         } else if (request.model !== "hang") {
           end("ok");
           sink.succeed(echo(request));
