@@ -2,7 +2,7 @@
 // name, so that whatever registry this machine is set up for is used, and the wheel is pinned by its hash.
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -82,7 +82,7 @@ async function intoCache(fetchServer: (folder: string) => Promise<string>, cache
     await chmod(binary, 0o755);
     await mkdir(cacheFolder, { recursive: true });
     const beside = `${cached}.${randomUUID()}`;
-    await run("cp", [binary, beside]);
+    await copyFile(binary, beside);
     await rename(beside, cached);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -327,9 +327,12 @@ export class UsageLedger implements JournalOwner<Note> {
     if (this.#owed.size > 0 && !this.#opened.poisoned) this.#payOwed();
     if (this.#pruning) return;
     this.#pruning = true;
-    const urgency = this.#opened.totalBytes > this.#options.maxBytes * urgentShare ? "urgent" : "when-aged";
+    const { maxBytes, delivery } = this.#options;
+    const urgency = this.#opened.totalBytes > maxBytes * urgentShare ? "urgent" : "when-aged";
+    // A reader that is stuck must not stop the gateway, as long as NATS holds the events that it has not seen.
+    const floor = urgency === "urgent" && delivery === "outbox" ? Number.POSITIVE_INFINITY : this.#floorOrdinal();
     this.#opened
-      .prune(this.#floorOrdinal(), urgency)
+      .prune(floor, urgency)
       .catch((error: unknown) =>
         this.#options.log.warn("an old usage segment cannot be deleted", { error: String(error) }),
       )

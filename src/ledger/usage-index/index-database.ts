@@ -1,6 +1,6 @@
 // The SQLite database from which UsageService answers. Made from the journal and never the truth: a database that is
 // broken or of another version is thrown away and made again. Synchronous: lives in a thread of its own.
-import { rmSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
   type EventRow,
@@ -83,6 +83,7 @@ export class IndexDatabase {
   }
 
   private constructor(path: string) {
+    closeSync(openSync(path, "a", 0o640)); // SQLite would make the file readable by everybody.
     this.#database = new DatabaseSync(path);
     try {
       this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536");
