@@ -4,7 +4,14 @@ import { connect as connectTcp } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { credentials, Metadata, makeGenericClientConstructor, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CompleteRequestSchema, CompleteResponseSchema, Role, rpcDetails, rpcStatus } from "../contract.ts";
+import {
+  CompleteRequestSchema,
+  CompleteResponseSchema,
+  Role,
+  rpcDetails,
+  rpcStatus,
+  StreamCompleteRequestSchema,
+} from "../contract.ts";
 import { startTestServer, type TestServer } from "./testing/start-test-server.ts";
 
 const path = "/llmgateway.v1.InferenceService/Complete";
@@ -21,6 +28,12 @@ function askBytes(model: string, text = "hello"): Buffer {
   const content = { case: "text", value: { text } } as const;
   const messages = [{ role: Role.USER, parts: [{ content }] }];
   return Buffer.from(toBinary(CompleteRequestSchema, create(CompleteRequestSchema, { model, messages })));
+}
+
+function askStreamBytes(model: string): Buffer {
+  const value = fromBinary(CompleteRequestSchema, askBytes(model));
+  const request = create(StreamCompleteRequestSchema, { start: { case: "request", value } });
+  return Buffer.from(toBinary(StreamCompleteRequestSchema, request));
 }
 
 function frame(message: Buffer, flag = 0): Buffer {
@@ -105,6 +118,15 @@ describe("raw gRPC", () => {
     expect(await callRaw(body)).toEqual({ status: 200, grpcStatus: "3", reason });
     expect(test.gateway.calls.map((call) => [call.outcome, call.failure !== undefined])).toEqual([["rejected", true]]);
     await expectAlive();
+  });
+
+  it.each([
+    ["an answer", path, frame(askBytes("unencodable")), "ok"],
+    ["an event", streamPath, frame(askStreamBytes("unencodable")), "cancelled"],
+  ])("ends with INTERNAL when %s has no binary form, and logs it", async (_name, method, body, outcome) => {
+    expect(await callRaw(body, { ":path": method })).toEqual({ status: 200, grpcStatus: "13", reason: "INTERNAL" });
+    expect(test.gateway.calls.map((call) => call.outcome)).toEqual([outcome]);
+    expect(test.logged).toHaveLength(1);
   });
 
   it("refuses a time limit that cannot be read", async () => {

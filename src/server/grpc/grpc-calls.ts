@@ -87,7 +87,7 @@ class GrpcCall {
   /** One of the methods of `#opened` was called. */
   #isStarted = false;
   #handle: CallHandle | undefined;
-  /** Set when the call was ended from our side before it was opened or started. */
+  /** Why `end` was called. */
   #endedBy: CallFailure | undefined;
 
   constructor(method: HotMethod, stream: ServerHttp2Stream, reply: GrpcReply, options: GrpcCallsOptions) {
@@ -176,30 +176,32 @@ class GrpcCall {
       if (this.#readFailure !== undefined) {
         throw this.#readFailure;
       }
-      this.#start(this.#opened, this.#reader.end());
+      this.#handle = this.#start(this.#opened, this.#reader.end());
+      if (this.#endedBy !== undefined) {
+        this.#handle.cancel();
+      }
     } catch (error) {
       const failure = this.#fail(error);
       this.#reject(this.#opened, failure);
     }
   }
 
-  #start(opened: OpenCall, message: Uint8Array): void {
+  #start(opened: OpenCall, message: Uint8Array): CallHandle {
     if (this.#method === "Complete") {
       const spec = inferenceMethods.Complete;
       const request = assertValid(spec, decodeBinary(spec.schema, message));
       this.#isStarted = true;
-      this.#handle = opened.complete(request, {
+      return opened.complete(request, {
         succeed: (response) => this.#succeedUnary(response),
         fail: (failure) => this.#reply.fail(failure),
       });
-      return;
     }
     const spec = inferenceMethods.StreamComplete;
     const request = assertValid(spec, decodeBinary(spec.schema, message));
     const events = new EventEncoder();
     this.#isStarted = true;
-    this.#handle = opened.streamComplete(request, {
-      push: (sequence: number, event: OutgoingEvent) => events.push(sequence, event),
+    return opened.streamComplete(request, {
+      push: (sequence, event) => this.#push(events, sequence, event),
       flush: () => (events.isEmpty ? !this.#stream.writableNeedDrain : this.#reply.write(events.take())),
       succeed: () => this.#reply.succeed(events.take()),
       fail: (failure) => this.#reply.fail(failure, events.take()),
@@ -207,12 +209,24 @@ class GrpcCall {
   }
 
   #succeedUnary(response: CompleteResponse): void {
-    const message = toBinary(CompleteResponseSchema, response);
-    const frame = Buffer.allocUnsafe(5 + message.length);
-    frame[0] = 0;
-    frame.writeUInt32BE(message.length, 1);
-    frame.set(message, 5);
-    this.#reply.succeed(frame);
+    try {
+      this.#reply.succeed(toFrame(response));
+    } catch (error) {
+      // Not cancelled: for the pipeline the call has ended.
+      this.#fail(error);
+    }
+  }
+
+  /** An event that cannot be encoded is a bug of ours: it ends this call, and not whoever handed it over. */
+  #push(events: EventEncoder, sequence: number, event: OutgoingEvent): void {
+    if (this.#endedBy !== undefined) {
+      return;
+    }
+    try {
+      events.push(sequence, event);
+    } catch (error) {
+      this.end(toCallFailure(error, this.#options.logger, this.#opened?.correlationId));
+    }
   }
 
   #fail(error: unknown): CallFailure {
@@ -228,6 +242,15 @@ class GrpcCall {
       opened.reject(failure);
     }
   }
+}
+
+function toFrame(response: CompleteResponse): Buffer {
+  const message = toBinary(CompleteResponseSchema, response);
+  const frame = Buffer.allocUnsafe(5 + message.length);
+  frame[0] = 0;
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, 5);
+  return frame;
 }
 
 function firstOf(value: string | string[] | undefined): string | undefined {

@@ -25,7 +25,7 @@ export type CallLog = {
 
 /**
  * The model names the behaviour: "echo" answers with the text of the last message, "fail:<REASON>" fails with it, "hang"
- * never answers, "late" fails shortly after the deadline, "flood" streams until it is told to stop, "break" streams one part and fails, "bug" throws.
+ * never answers, "late" fails shortly after the deadline, "flood" streams until it is told to stop, "break" streams one part and fails, "unencodable" answers what has no binary form, "bug" throws.
  */
 export class FakeGateway implements Gateway {
   readonly calls: CallLog[] = [];
@@ -141,6 +141,8 @@ function echo(request: CompleteRequest, withParts = true): CompleteResponse {
   return create(CompleteResponseSchema, {
     responseId: "response-1",
     model: request.model,
+    // An int32 that is no whole number cannot be encoded.
+    usage: request.model === "unencodable" ? { inputTokens: 1.5 } : undefined,
     message: { role: Role.ASSISTANT, parts: withParts ? last : [] },
     finishReason: FinishReason.STOP,
   });
@@ -197,6 +199,9 @@ function stream(
   push({ kind: "part-end", index: 0 });
   push({ kind: "completed", response: echo(request, false) });
   sink.flush();
+  if (request.model === "unencodable") {
+    return handle;
+  }
   end("ok");
   sink.succeed();
   return handle;
