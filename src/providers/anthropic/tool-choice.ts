@@ -20,7 +20,7 @@ export function toToolChoice(request: CompleteRequest, traits: ModelTraits, log:
   if (choice === undefined || request.tools.length === 0) return unsaid;
   if (choice.mode === ToolMode.NONE) return { ...unsaid, toolChoice: { type: "none" } };
   if (choice.mode === ToolMode.REQUIRED) return toForced(choice, traits, log);
-  const isSaid = choice.mode === ToolMode.AUTO || choice.parallelToolCalls === false;
+  const isSaid = choice.mode === ToolMode.AUTO || choice.parallelToolCalls !== undefined;
   const toolChoice = isSaid ? { type: "auto", ...toParallel(choice) } : undefined;
   return { ...unsaid, toolChoice, allowed: toAllowed(choice.allowedTools, log) };
 }
@@ -44,5 +44,5 @@ function toAllowed(allowedTools: readonly string[], log: TranslationLog): readon
 }
 
 function toParallel(choice: ToolChoice): JsonOutObject {
-  return choice.parallelToolCalls === false ? { disable_parallel_tool_use: true } : {};
+  return choice.parallelToolCalls === undefined ? {} : { disable_parallel_tool_use: !choice.parallelToolCalls };
 }
