@@ -1,4 +1,4 @@
-// Messages to `contents` and `systemInstruction`: the API alternates "user" and "model", and tool results are the user's.
+// Messages to `contents` and `systemInstruction`: the API knows "user" and "model", and tool results are the user's.
 import { type Message, Role } from "../../contract.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 import type { TranslationLog } from "../translation-log.ts";
@@ -10,7 +10,7 @@ export type Contents = {
   readonly contents: readonly JsonOutObject[];
 };
 
-type Turn = { readonly role: string; readonly parts: PartJson[] };
+type Turn = { readonly author: Role; readonly parts: PartJson[] };
 
 export function toContents(
   messages: readonly Message[],
@@ -30,18 +30,18 @@ export function toContents(
       system.push(...parts);
       continue;
     }
-    const role = message.role === Role.ASSISTANT ? "model" : "user";
-    append(turns, role, parts);
+    append(turns, message.role, parts);
   }
-  const contents = traits.needsSignatures ? turns.map(withSignature) : turns;
+  const signed = traits.needsSignatures ? turns.map(withSignature) : turns;
+  const contents = signed.map(({ author, parts }) => ({ role: author === Role.ASSISTANT ? "model" : "user", parts }));
   return { systemInstruction: system.length > 0 ? { parts: system } : undefined, contents };
 }
 
-/** Neighbours of one role are one turn; a turn without parts is none. */
-function append(turns: Turn[], role: string, parts: readonly PartJson[]): void {
+/** Results of parallel calls have to stand in one turn; other neighbours of one role may stay apart. */
+function append(turns: Turn[], author: Role, parts: readonly PartJson[]): void {
   const last = turns.at(-1);
-  if (last?.role === role) last.parts.push(...parts);
-  else if (parts.length > 0) turns.push({ role, parts: [...parts] });
+  if (author === Role.TOOL && last?.author === Role.TOOL) last.parts.push(...parts);
+  else if (parts.length > 0) turns.push({ author, parts: [...parts] });
 }
 
 function toParts(message: Message, field: string, context: PartContext): readonly PartJson[] {

@@ -31,7 +31,7 @@ export function toGenerateBody(
   const body: JsonOutObject = {
     ...toContents(request.messages, traits, dialect.aliases, log),
     tools: toTools(request, dialect.aliases, log),
-    toolConfig: toToolConfig(request, log),
+    toolConfig: toToolConfig(request, traits, log),
     generationConfig: withoutNothing(toGenerationConfig(request, traits, log)),
     cachedContent: request.promptCache?.cachedContent || undefined,
     serviceTier: toServiceTier(request.serviceTier, dialect, log),

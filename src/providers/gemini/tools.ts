@@ -2,6 +2,7 @@ import { type CompleteRequest, type FunctionTool, type ProviderTool, ToolMode } 
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
+import type { ModelTraits } from "./model-traits.ts";
 
 /** `tools` (ai.google.dev/api/caching#Tool); `undefined` without any. */
 export function toTools(
@@ -60,16 +61,29 @@ function toGoogleTool(
   return {};
 }
 
-/** `toolConfig.functionCallingConfig` ("Function calling modes"). */
-export function toToolConfig(request: CompleteRequest, log: TranslationLog): JsonOutObject | undefined {
+/** `toolConfig` ("Function calling modes"); `undefined` when there is nothing to say. */
+export function toToolConfig(
+  request: CompleteRequest,
+  traits: ModelTraits,
+  log: TranslationLog,
+): JsonOutObject | undefined {
   const choice = request.toolChoice;
   if (choice?.parallelToolCalls !== undefined) {
     log.dropped("tool_choice.parallel_tool_calls", "the number of calls cannot be limited");
   }
   const mode = toMode(request);
-  if (mode === undefined) return undefined;
   const allowed = mode === "NONE" ? [] : (choice?.allowedTools ?? []);
-  return { functionCallingConfig: { mode, allowedFunctionNames: allowed.length > 0 ? allowed : undefined } };
+  const allowedFunctionNames = allowed.length > 0 ? allowed : undefined;
+  const functionCallingConfig = mode === undefined ? undefined : { mode, allowedFunctionNames };
+  // From Gemini 3 on, functions and Google's own tools go together, if the calls of both come back ("Tool combination").
+  const includeServerSideToolInvocations = traits.needsSignatures && isMixed(request) ? true : undefined;
+  if (functionCallingConfig === undefined && includeServerSideToolInvocations === undefined) return undefined;
+  return { functionCallingConfig, includeServerSideToolInvocations };
+}
+
+function isMixed(request: CompleteRequest): boolean {
+  const kinds = new Set(request.tools.map((tool) => tool.kind.case));
+  return kinds.has("function") && kinds.has("provider");
 }
 
 /** VALIDATED keeps calls to their schemas, and is the mode in which the model is free and yet bound to a list. */
