@@ -106,7 +106,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   function sharedLimit({ item, subject, stateId }: Bound<LimitConfig>, rule: LimitRule, nowMs: number): SharedLimit {
     const key = toAccountKey("limit", rule.name, stateId);
     const { period } = rule;
-    const limit = BigInt(rule.limit);
+    const limit = BigInt(Math.floor(rule.limit));
     const isPassing = isOfEndUser(subject);
     const quota = quotas.get(key, isPassing, () => createQuota({ key, limit, period, store: options.store }));
     const local = { ...rule, limit: Math.max(1, Math.floor(rule.limit / instances)) };
@@ -209,7 +209,7 @@ function enterLimits(gates: readonly LimitGate[], tokens: Tokens, nowMs: number)
 
 /** A claim larger than the whole limit passes at the beginning of a window: otherwise it could never pass. */
 function toShareClaim(rule: LimitRule, tokens: Tokens): bigint {
-  return BigInt(Math.min(rule.limit, Math.ceil(amountOf(rule.meter, tokens))));
+  return BigInt(Math.min(Math.floor(rule.limit), Math.ceil(amountOf(rule.meter, tokens))));
 }
 
 /** Continues after `held` in the order of the gates; gives everything back when one refuses. */
@@ -266,7 +266,7 @@ function toReservation(claimed: readonly Claimed[], held: readonly Held[], reser
     settle(actual, nowMs) {
       for (const { gate, claimed: amount } of claimed) gate.settle(amount, amountOf(gate.rule.meter, actual), nowMs);
       for (const { hold, rule } of held) {
-        hold.settle(rule === undefined ? actual.costNanoUsd : BigInt(amountOf(rule.meter, actual)));
+        hold.settle(rule === undefined ? actual.costNanoUsd : BigInt(Math.ceil(amountOf(rule.meter, actual))));
       }
     },
   };

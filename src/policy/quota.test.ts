@@ -65,6 +65,8 @@ class Accounts {
 
 const nowMs = Date.parse("2026-11-24T12:00:00Z");
 const limit = 1_000n;
+/** Small, so that scripts reach it. */
+const scriptLimit = 300n;
 
 type Step =
   | { readonly kind: "reserve"; readonly instance: number; readonly amount: number }
@@ -78,19 +80,19 @@ type Step =
 const instances = fc.nat({ max: 2 });
 const steps: fc.Arbitrary<Step> = fc.oneof(
   {
-    weight: 6,
+    weight: 14,
     arbitrary: fc.record({
       kind: fc.constant("reserve" as const),
       instance: instances,
-      amount: fc.integer({ min: 1, max: 120 }),
+      amount: fc.integer({ min: 1, max: 40 }),
     }),
   },
   {
-    weight: 5,
+    weight: 14,
     arbitrary: fc.record({
       kind: fc.constant("settle" as const),
       call: fc.nat(),
-      share: fc.double({ min: 0, max: 1, noNaN: true }),
+      share: fc.constantFrom(0, 0.5, 1, 1),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("crash" as const), instance: instances }) },
@@ -106,7 +108,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: "forget" as const }) },
-  { weight: 2, arbitrary: fc.constant({ kind: "breathe" as const }) },
+  { weight: 8, arbitrary: fc.constant({ kind: "breathe" as const }) },
 );
 
 type Call = { readonly hold: Hold; readonly amount: bigint; readonly instance: number };
@@ -126,7 +128,7 @@ class World {
 
   restart(instance: number): void {
     const store = this.accounts.storeOf(`life-${this.lives++}`);
-    this.quotas[instance] = createQuota({ key: "budget", limit, period: "month", store });
+    this.quotas[instance] = createQuota({ key: "budget", limit: scriptLimit, period: "month", store });
     // What its calls had reserved may have been spent in full at the provider.
     for (const call of this.calls.filter((one) => one.instance === instance)) this.spent += call.amount;
     this.calls = this.calls.filter((one) => one.instance !== instance);
@@ -185,7 +187,7 @@ class World {
 
   assertWithinLimit(): void {
     const reserved = this.calls.reduce((sum, call) => sum + call.amount, 0n);
-    expect(this.spent + reserved).toBeLessThanOrEqual(limit);
+    expect(this.spent + reserved).toBeLessThanOrEqual(scriptLimit);
     this.accounts.assertWithinLimits();
   }
 }
@@ -197,7 +199,7 @@ async function breathe(): Promise<void> {
 describe("a budget shared by three instances", () => {
   it("is never overspent, whatever the order of calls, crashes and lost answers", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(steps, { minLength: 40, maxLength: 160, size: "max" }), async (script) => {
+      fc.asyncProperty(fc.array(steps, { minLength: 100, maxLength: 250, size: "max" }), async (script) => {
         const world = new World();
         for (const step of script) {
           world.run(step);
