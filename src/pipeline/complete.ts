@@ -1,13 +1,14 @@
 // The life of a unary completion, top to bottom.
 import { AttemptOutcome, type CompleteRequest, type CompleteResponse, IncludeOption, Outcome } from "../contract.ts";
 import type { ProviderFailure } from "../domain/provider-failure.ts";
+import type { ChatOperation } from "../providers/provider.ts";
 import { readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { toCompleteResponse, wants } from "./complete-response.ts";
 import { estimateUsage } from "./estimated-usage.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { UnarySink } from "./ports.ts";
-import type { ReadyAttempt } from "./prepare-attempt.ts";
+import { chatTask, type ReadyAttempt } from "./prepare-attempt.ts";
 import { runUnaryAttempt, type Seen } from "./unary-attempt.ts";
 
 /** Ends in exactly one of `sink.succeed`, `sink.fail` and, when the caller has gone, `onCancelled`. */
@@ -20,7 +21,7 @@ export async function complete(
   let response: CompleteResponse;
   try {
     await call.begin(request, false);
-    response = await call.serve(request, "unary", (ready, open) => attemptOnce(call, request, ready, open));
+    response = await call.serve(chatTask(request, "unary"), (ready, open) => attemptOnce(call, request, ready, open));
     await call.end(Outcome.SUCCEEDED, undefined);
   } catch (error) {
     const failure = await call.endFailed(error);
@@ -34,7 +35,7 @@ export async function complete(
 async function attemptOnce(
   call: LiveCall,
   request: CompleteRequest,
-  ready: ReadyAttempt,
+  ready: ReadyAttempt<ChatOperation>,
   open: OpenAttempt,
 ): Promise<CompleteResponse> {
   const { parts, account, scope } = call;

@@ -18,7 +18,7 @@ import { timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { UnarySink } from "./ports.ts";
-import type { ReadyAttempt } from "./prepare-attempt.ts";
+import { chatTask, type ReadyAttempt } from "./prepare-attempt.ts";
 import { collectAnswer, type Seen } from "./unary-attempt.ts";
 
 export async function countTokens(
@@ -31,7 +31,7 @@ export async function countTokens(
     const counted = request.request;
     if (counted === undefined) throw new CallFailure(ErrorReason.INVALID_REQUEST, "request is required");
     await call.begin(counted, false);
-    response = await call.serve(counted, "unary", (ready, open) => countOnce(call, counted, ready, open));
+    response = await call.serve(chatTask(counted, "unary"), (ready, open) => countOnce(call, counted, ready, open));
     await call.end(Outcome.SUCCEEDED, undefined);
   } catch (error) {
     const failure = await call.endFailed(error);

@@ -19,7 +19,7 @@ import { type CallAccount, type OpenAttempt, outcomeOfFailure } from "./call-acc
 import { type CallScope, Stopped } from "./call-scope.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { AdmissionRequest, PriceQuery, Pricer, Reservation } from "./ports.ts";
-import { prepareAttempt, type ReadyAttempt } from "./prepare-attempt.ts";
+import { type CallTask, prepareAttempt, type ReadyAttempt } from "./prepare-attempt.ts";
 import { refuseUnavailableFeatures } from "./unavailable-features.ts";
 
 export class LiveCall {
@@ -82,30 +82,27 @@ export class LiveCall {
    * Tries targets until one answers. `attempt` throws `ProviderFailure` when another target may do better, anything else
    * to end the call.
    */
-  async serve<Answer>(
-    request: CompleteRequest,
-    mode: "unary" | "stream",
-    attempt: (ready: ReadyAttempt, open: OpenAttempt, step: AttemptStep) => Promise<Answer>,
+  async serve<Operation, Answer>(
+    task: CallTask<Operation>,
+    attempt: (ready: ReadyAttempt<Operation>, open: OpenAttempt) => Promise<Answer>,
   ): Promise<Answer> {
     for (;;) {
       this.scope.throwIfStopped();
       const step = this.itinerary.next(this.parts.clock.nowMs());
       if (step.kind === "give-up") throw this.#giveUp(step);
       await this.scope.sleep(step.afterMs);
-      const answer = await this.#tryTarget(request, mode, step, attempt);
+      const answer = await this.#tryTarget(task, step.planned, attempt);
       if (answer !== nextTarget) return answer;
     }
   }
 
-  async #tryTarget<Answer>(
-    request: CompleteRequest,
-    mode: "unary" | "stream",
-    step: AttemptStep,
-    attempt: (ready: ReadyAttempt, open: OpenAttempt, step: AttemptStep) => Promise<Answer>,
+  async #tryTarget<Operation, Answer>(
+    task: CallTask<Operation>,
+    planned: PlannedTarget,
+    attempt: (ready: ReadyAttempt<Operation>, open: OpenAttempt) => Promise<Answer>,
   ): Promise<Answer | typeof nextTarget> {
-    const { planned } = step;
     try {
-      const prepared = await prepareAttempt(this.parts, request, mode, planned);
+      const prepared = await prepareAttempt(this.parts, task, planned);
       if (prepared.kind === "unsupported") {
         this.itinerary.unsupported(planned);
         this.#violations.push(...prepared.violations);
@@ -114,7 +111,7 @@ export class LiveCall {
       await this.#recorded;
       this.scope.throwIfStopped();
       this.itinerary.started(planned, this.parts.clock.nowMs());
-      return await attempt(prepared, this.account.beginAttempt(planned), step);
+      return await attempt(prepared, this.account.beginAttempt(planned));
     } catch (error) {
       if (!(error instanceof ProviderFailure)) throw error;
       this.itinerary.failed(planned, error, this.parts.clock.nowMs());
@@ -265,8 +262,6 @@ export class LiveCall {
     return step.toFailure(this.account.attempts);
   }
 }
-
-export type AttemptStep = Extract<RouteStep, { kind: "attempt" }>;
 
 const nextTarget = Symbol("next target");
 

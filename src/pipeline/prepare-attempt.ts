@@ -4,40 +4,56 @@ import { type CompleteRequest, UnsupportedParameterPolicy, type Warning, Warning
 import type { FieldViolation } from "../domain/call-failure.ts";
 import type { Credential } from "../domain/credential.ts";
 import type { HttpRequest } from "../domain/http.ts";
-import type { ChatOperation } from "../providers/provider.ts";
+import type { ChatOperation, Provider, Translation, TranslationContext } from "../providers/provider.ts";
 import type { PlannedTarget } from "../routing/itinerary.ts";
 import type { ConfiguredProvider, PipelineParts } from "./pipeline-parts.ts";
 
-export type PreparedAttempt =
-  | {
-      readonly kind: "ready";
-      readonly planned: PlannedTarget;
-      readonly configured: ConfiguredProvider;
-      readonly chat: ChatOperation;
-      readonly request: HttpRequest;
-      readonly credential: Credential;
-      readonly warnings: readonly Warning[];
-    }
+/** What a call wants of a target, in the words of one of the provider's operations. */
+export type CallTask<Operation> = {
+  /** Under REJECT a parameter that would be left out refuses the target. */
+  readonly isStrict: boolean;
+  /** `undefined`: this provider does not do that. */
+  readonly operationOf: (provider: Provider) => Operation | undefined;
+  readonly translate: (operation: Operation, context: TranslationContext) => Translation;
+};
+
+export function chatTask(request: CompleteRequest, mode: "unary" | "stream"): CallTask<ChatOperation> {
+  return {
+    isStrict: request.unsupportedParameters === UnsupportedParameterPolicy.REJECT,
+    operationOf: (provider) => provider.chat,
+    translate: (chat, context) => chat.toHttpRequest(request, mode, context),
+  };
+}
+
+export type ReadyAttempt<Operation = unknown> = {
+  readonly kind: "ready";
+  readonly planned: PlannedTarget;
+  readonly configured: ConfiguredProvider;
+  readonly operation: Operation;
+  readonly request: HttpRequest;
+  readonly credential: Credential;
+  readonly warnings: readonly Warning[];
+};
+
+export type PreparedAttempt<Operation> =
+  | ReadyAttempt<Operation>
   | { readonly kind: "unsupported"; readonly violations: readonly FieldViolation[] };
 
-export type ReadyAttempt = Extract<PreparedAttempt, { kind: "ready" }>;
-
 /** Rejects with `ProviderFailure` when the credential cannot be had. */
-export async function prepareAttempt(
+export async function prepareAttempt<Operation>(
   parts: PipelineParts,
-  request: CompleteRequest,
-  mode: "unary" | "stream",
+  task: CallTask<Operation>,
   planned: PlannedTarget,
-): Promise<PreparedAttempt> {
+): Promise<PreparedAttempt<Operation>> {
   const { target } = planned;
   const configured = parts.providers.get(target.providerId);
-  const chat = configured?.provider.chat;
-  if (configured === undefined || chat === undefined) {
-    return { kind: "unsupported", violations: [{ field: "model", description: "this target does not chat" }] };
+  const operation = configured === undefined ? undefined : task.operationOf(configured.provider);
+  if (configured === undefined || operation === undefined) {
+    return { kind: "unsupported", violations: [{ field: "model", description: "no target has this method" }] };
   }
-  const translation = chat.toHttpRequest(request, mode, { model: target.model, facts: target.facts });
+  const translation = task.translate(operation, { model: target.model, facts: target.facts });
   if (translation.kind === "unsupported") return translation;
-  const refused = refusedByPolicy(request, translation.warnings);
+  const refused = task.isStrict ? droppedParameters(translation.warnings) : [];
   if (refused.length > 0) return { kind: "unsupported", violations: refused };
 
   const held = parts.credentials.credential(target.providerId);
@@ -47,16 +63,14 @@ export async function prepareAttempt(
     kind: "ready",
     planned,
     configured,
-    chat,
+    operation,
     request: signed instanceof Promise ? await signed : signed,
     credential,
     warnings: translation.warnings,
   };
 }
 
-/** Under REJECT, a parameter that would be left out refuses the target. */
-function refusedByPolicy(request: CompleteRequest, warnings: readonly Warning[]): readonly FieldViolation[] {
-  if (request.unsupportedParameters !== UnsupportedParameterPolicy.REJECT) return [];
+function droppedParameters(warnings: readonly Warning[]): readonly FieldViolation[] {
   return warnings
     .filter((warning) => warning.kind === WarningKind.PARAMETER_DROPPED)
     .map((warning) => ({ field: warning.field, description: warning.message }));

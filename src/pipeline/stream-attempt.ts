@@ -3,7 +3,7 @@
 import type { CompletionFacts } from "../domain/completion.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
-import type { EventReader, ReadContext } from "../providers/provider.ts";
+import type { ChatOperation, EventReader, ReadContext } from "../providers/provider.ts";
 import type { Exchange } from "../upstream/upstream.ts";
 import { createDecoder } from "../wire/framings.ts";
 import { type FrameDecoder, FramingError, type WireEvent } from "../wire/wire-event.ts";
@@ -25,7 +25,7 @@ const lingerMs = 1_000;
 
 export class StreamAttempt {
   readonly #parts: PipelineParts;
-  readonly #ready: ReadyAttempt;
+  readonly #ready: ReadyAttempt<ChatOperation>;
   readonly #target: StreamTarget;
   readonly #reader: EventReader;
   readonly #decoder: FrameDecoder;
@@ -41,7 +41,7 @@ export class StreamAttempt {
 
   constructor(
     parts: PipelineParts,
-    ready: ReadyAttempt,
+    ready: ReadyAttempt<ChatOperation>,
     context: ReadContext,
     limits: AttemptLimits,
     target: StreamTarget,
@@ -49,8 +49,8 @@ export class StreamAttempt {
     this.#parts = parts;
     this.#ready = ready;
     this.#target = target;
-    this.#reader = ready.chat.createReader(context);
-    this.#decoder = createDecoder(ready.chat.framing, { eventBytesMax: parts.limits.eventBytesMax });
+    this.#reader = ready.operation.createReader(context);
+    this.#decoder = createDecoder(ready.operation.framing, { eventBytesMax: parts.limits.eventBytesMax });
     this.#timer = new AttemptTimer(parts.clock, limits, (limit) => this.#abandon(timeoutFailure(limit)));
   }
 

@@ -21,13 +21,14 @@ import { reasonOfFailure } from "../domain/failure-reason.ts";
 import { foldEvent } from "../domain/fold.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
+import type { ChatOperation } from "../providers/provider.ts";
 import { msOfDuration, readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { toCompleteResponse, withoutParts } from "./complete-response.ts";
 import { estimateUsage } from "./estimated-usage.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { StreamSink } from "./ports.ts";
-import type { ReadyAttempt } from "./prepare-attempt.ts";
+import { chatTask, type ReadyAttempt } from "./prepare-attempt.ts";
 import { StreamAttempt } from "./stream-attempt.ts";
 import { StreamWriter } from "./stream-writer.ts";
 
@@ -79,7 +80,7 @@ export class StreamLife {
       const start = requestOf(request);
       await this.#call.begin(start, true);
       this.#writer.open();
-      await this.#call.serve(start, "stream", (ready, open) => this.#attemptOnce(start, ready, open));
+      await this.#call.serve(chatTask(start, "stream"), (ready, open) => this.#attemptOnce(start, ready, open));
       await this.#end(start);
     } catch (error) {
       this.#writer.close();
@@ -93,7 +94,7 @@ export class StreamLife {
     this.#attempt?.resume();
   }
 
-  async #attemptOnce(request: CompleteRequest, ready: ReadyAttempt, open: OpenAttempt): Promise<void> {
+  async #attemptOnce(request: CompleteRequest, ready: ReadyAttempt<ChatOperation>, open: OpenAttempt): Promise<void> {
     const { parts, scope, account } = this.#call;
     this.#restart(open);
     const attempt = new StreamAttempt(
@@ -181,7 +182,7 @@ export class StreamLife {
     return estimateUsage(known, this.#call.account.inputTokensEstimated, this.#outputCharacters);
   }
 
-  #attemptFailed(ready: ReadyAttempt, open: OpenAttempt, attempt: StreamAttempt, error: unknown): void {
+  #attemptFailed(ready: ReadyAttempt<ChatOperation>, open: OpenAttempt, attempt: StreamAttempt, error: unknown): void {
     // Bytes of a 2xx answer mean that the provider was generating, and bills it; so does silence after the request was sent.
     const wasRefused =
       attempt.seen.status >= 300 ||

@@ -2,6 +2,7 @@
 import type { Completion } from "../domain/completion.ts";
 import type { HttpHeaders, HttpResponse } from "../domain/http.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
+import type { ChatOperation, ReadContext } from "../providers/provider.ts";
 import type { Exchange } from "../upstream/upstream.ts";
 import { type AttemptLimits, AttemptTimer, type ExpiredLimit } from "./attempt-timer.ts";
 import type { CallScope } from "./call-scope.ts";
@@ -69,8 +70,8 @@ export function collectAnswer(
 export async function runUnaryAttempt(
   parts: PipelineParts,
   scope: CallScope,
-  ready: ReadyAttempt,
-  context: Parameters<ReadyAttempt["chat"]["fromHttpResponse"]>[1],
+  ready: ReadyAttempt<ChatOperation>,
+  context: ReadContext,
   limits: AttemptLimits,
   seen: Seen,
 ): Promise<{ readonly completion: Completion; readonly response: HttpResponse }> {
@@ -78,7 +79,7 @@ export async function runUnaryAttempt(
   if (response.status < 200 || response.status >= 300) {
     throw ready.configured.provider.toFailure(response.status, response.headers, response.body);
   }
-  return { completion: ready.chat.fromHttpResponse(response, context), response };
+  return { completion: ready.operation.fromHttpResponse(response, context), response };
 }
 
 const textByLimit = {
