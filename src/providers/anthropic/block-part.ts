@@ -11,7 +11,7 @@ export type BlockKind = "text" | "thinking" | "tool-call" | "output" | "whole";
 export function blockKindOf(block: JsonRecord): BlockKind {
   if (block["name"] === outputToolName) return "output";
   const type = asString(block["type"]) ?? "";
-  if (isToolUse(type)) return "tool-call";
+  if (isToolUse(type) && asString(block["id"]) && asString(block["name"])) return "tool-call";
   if (type === "text" || type === "thinking") return type;
   return "whole";
 }

@@ -159,7 +159,7 @@ class Assembler implements AnswerAssembler {
     const text = asString(part["text"]);
     const state = this.#toState(part);
     if (text !== undefined) this.#readText(text, part["thought"] === true ? "thought" : "text", state, logprobs);
-    else if (part["functionCall"] !== undefined) this.#readCall(asObject(part["functionCall"]) ?? {}, state);
+    else if (isCall(part["functionCall"])) this.#readCall(part["functionCall"], state);
     else if (part["executableCode"] !== undefined) this.#readExecuted(part["executableCode"], codeExecutionName, state);
     else if (part["toolCall"] !== undefined) this.#readExecuted(part["toolCall"], toToolName(part["toolCall"]), state);
     else if (part["codeExecutionResult"] !== undefined) this.#readExecutedResult(part, "codeExecutionResult");
@@ -297,6 +297,11 @@ class Assembler implements AnswerAssembler {
     const metadata = { ...facts, ...this.#candidate, usageMetadata: this.#usage };
     return isJsonObject(metadata) ? { [this.#stateProvider]: metadata } : {};
   }
+}
+
+/** A call without a name is a piece of one, which only comes when a caller's own option asks for pieces: kept raw. */
+function isCall(value: unknown): value is JsonRecord {
+  return (asString(asObject(value)?.["name"]) ?? "") !== "";
 }
 
 function toTextPart(): Part {

@@ -17,8 +17,8 @@ export type GenerateBody =
 export type GenerateDialect = {
   /** Names under which options and state of this provider stand in the request. */
   readonly aliases: readonly string[];
-  /** Whether the body has a `serviceTier`. */
-  readonly hasServiceTier: boolean;
+  /** The API of AI Studio, which has fields that Vertex AI has not: `serviceTier`, calls of Google's tools. */
+  readonly isDeveloperApi: boolean;
 };
 
 export function toGenerateBody(
@@ -31,7 +31,7 @@ export function toGenerateBody(
   const body: JsonOutObject = {
     ...toContents(request.messages, traits, dialect.aliases, log),
     tools: toTools(request, dialect.aliases, log),
-    toolConfig: toToolConfig(request, traits, log),
+    toolConfig: toToolConfig(request, traits.mixesTools && dialect.isDeveloperApi, log),
     generationConfig: withoutNothing(toGenerationConfig(request, traits, log)),
     cachedContent: request.promptCache?.cachedContent || undefined,
     serviceTier: toServiceTier(request.serviceTier, dialect, log),
@@ -54,7 +54,7 @@ const tierNames: Readonly<Record<string, string>> = {
 
 function toServiceTier(tier: string, dialect: GenerateDialect, log: TranslationLog): string | undefined {
   if (tier === "") return undefined;
-  const name = dialect.hasServiceTier ? tierNames[tier] : undefined;
+  const name = dialect.isDeveloperApi ? tierNames[tier] : undefined;
   if (name === undefined) log.dropped("service_tier", `the tier "${tier}" cannot be chosen here`);
   return name;
 }

@@ -24,7 +24,7 @@ export function createGeminiProvider(settings: ProviderSettings): Provider {
     method: string,
     shape: (body: JsonOutObject) => JsonOutObject,
   ): Translation {
-    const made = toGenerateBody(request, context, { aliases, hasServiceTier: true });
+    const made = toGenerateBody(request, context, { aliases, isDeveloperApi: true });
     if (made.kind === "unsupported") return made;
     const path = pathBelow(base, `/${version}/${toModelPath(context.model)}:${method}`);
     const headers = { "content-type": "application/json" };

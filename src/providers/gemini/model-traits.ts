@@ -9,6 +9,8 @@ export type ModelTraits = {
   readonly thinkingLevelMin: "MINIMAL" | "LOW";
   /** A function call in the history without its thought signature is refused ("Thought signatures", Gemini 3). */
   readonly needsSignatures: boolean;
+  /** Functions and Google's own tools are taken in one request (Gemini 3, "Tool combination"). */
+  readonly mixesTools: boolean;
 };
 
 /** A name that we cannot read is likelier a new model than an old one. */
@@ -22,6 +24,7 @@ export function traitsOf(model: string): ModelTraits {
     thinkingBudgetMax: isLarge ? 32_768 : 24_576,
     thinkingLevelMin: isLarge ? "LOW" : "MINIMAL",
     needsSignatures: version >= 30,
+    mixesTools: version >= 30,
   };
 }
 

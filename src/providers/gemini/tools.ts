@@ -2,7 +2,6 @@ import { type CompleteRequest, type FunctionTool, type ProviderTool, ToolMode } 
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
-import type { ModelTraits } from "./model-traits.ts";
 
 /** `tools` (ai.google.dev/api/caching#Tool); `undefined` without any. */
 export function toTools(
@@ -61,10 +60,13 @@ function toGoogleTool(
   return {};
 }
 
-/** `toolConfig` ("Function calling modes"); `undefined` when there is nothing to say. */
+/**
+ * `toolConfig` ("Function calling modes"); `undefined` when there is nothing to say. `mixesTools`: functions and Google's
+ * own tools go together, if the calls of both come back ("Tool combination").
+ */
 export function toToolConfig(
   request: CompleteRequest,
-  traits: ModelTraits,
+  mixesTools: boolean,
   log: TranslationLog,
 ): JsonOutObject | undefined {
   const choice = request.toolChoice;
@@ -75,8 +77,7 @@ export function toToolConfig(
   const allowed = mode === "NONE" ? [] : (choice?.allowedTools ?? []);
   const allowedFunctionNames = allowed.length > 0 ? allowed : undefined;
   const functionCallingConfig = mode === undefined ? undefined : { mode, allowedFunctionNames };
-  // From Gemini 3 on, functions and Google's own tools go together, if the calls of both come back ("Tool combination").
-  const includeServerSideToolInvocations = traits.needsSignatures && isMixed(request) ? true : undefined;
+  const includeServerSideToolInvocations = mixesTools && isMixed(request) ? true : undefined;
   if (functionCallingConfig === undefined && includeServerSideToolInvocations === undefined) return undefined;
   return { functionCallingConfig, includeServerSideToolInvocations };
 }

@@ -65,7 +65,7 @@ function hostOf(location: string): string {
 }
 
 function createGoogle(send: Sender, aliases: readonly string[]): Operations {
-  const dialect = { aliases: ["google", ...aliases], hasServiceTier: false };
+  const dialect = { aliases: ["google", ...aliases], isDeveloperApi: false };
   return {
     chat: {
       framing: "sse",
