@@ -145,7 +145,7 @@ class Assembler implements MessageAssembler {
   }
 
   close(): void {
-    for (const position of [...this.#open.keys()]) this.blockStop(position);
+    for (const position of this.#open.keys()) this.blockStop(position);
     this.#tracker.endAll();
   }
 
