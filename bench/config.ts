@@ -4,6 +4,11 @@ import { join } from "node:path";
 
 export const benchSecret = "bench-secret";
 
+/** Name under which the gateway offers a model of the simulator: ids have no "+". */
+export function gatewayModel(simulated: string): string {
+  return simulated.replaceAll("+", ".");
+}
+
 export type BenchConfigOptions = {
   readonly folder: string;
   readonly simulator: string;
@@ -21,7 +26,7 @@ data_dir: ./data
 providers:
   - { id: openai, kind: openai, base_url: ${options.simulator}, credentials: { api_key: { env: BENCH_PROVIDER_KEY } }, max_connections: 1024 }
 models:
-${models.map((id) => `  - { id: ${id}, targets: [{ provider: openai, model: ${id} }] }`).join("\n")}
+${models.map((model) => `  - { id: ${gatewayModel(model)}, targets: [{ provider: openai, model: ${model} }] }`).join("\n")}
 tenants:
   organisations: [{ id: acme }]
   teams: [{ id: platform, organisation: acme }]

@@ -14,7 +14,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { CompleteRequestSchema, Role, StreamCompleteRequestSchema } from "../src/contract.ts";
 import { startNats } from "../test/nats-server.ts";
 import { bounds } from "./bounds.ts";
-import { benchSecret, writeBenchConfig } from "./config.ts";
+import { benchSecret, gatewayModel, writeBenchConfig } from "./config.ts";
 import { type Child, startNode } from "./load/children.ts";
 import { residentBytes } from "./load/cpu-of-process.ts";
 import { createGrpcTarget } from "./load/grpc-target.ts";
@@ -70,7 +70,10 @@ async function main(): Promise<void> {
     durability: options.durability,
   });
   const relay = await child("relay", gatewayCore, ["bench/relay.ts", `http://127.0.0.1:${simulator.port}`]);
-  const gateway = await child("gateway", gatewayCore, ["src/main.ts", "serve", "--config", config]);
+  const gateway = await child("gateway", gatewayCore, ["src/main.ts", "serve", "--config", config], {
+    ...process.env,
+    BENCH_PROVIDER_KEY: "bench-provider-key",
+  });
 
   const rows: Row[] = [];
   for (const profile of profiles(isQuick)) {
@@ -94,8 +97,8 @@ async function main(): Promise<void> {
   if (options.gate) gate(rows);
 }
 
-async function child(name: string, core: number, args: readonly string[]): Promise<Child> {
-  const started = await startNode({ name, core, args });
+async function child(name: string, core: number, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Child> {
+  const started = await startNode({ name, core, args, env });
   children.push(started);
   return started;
 }
@@ -125,7 +128,7 @@ function figureOf(profile: Pick<Profile, "kind">): "microsPerCall" | "microsPerC
 
 function gatewayTarget(profile: Profile, port: number): Promise<LoadTarget> {
   const request = create(CompleteRequestSchema, {
-    model: profile.model,
+    model: gatewayModel(profile.model),
     messages: messages.map(({ content }) => ({
       role: Role.USER,
       parts: [{ content: { case: "text" as const, value: { text: content } } }],

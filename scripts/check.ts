@@ -5,7 +5,11 @@ const baseline = "test/contract/baseline.binpb";
 
 const staticSteps: readonly Step[] = [
   { name: "format and lint", command: "biome", args: ["ci", "."] },
-  { name: "typed lint", command: "oxlint", args: ["--config", "oxlint.json", "--type-aware", "src", "test", "bench", "scripts", "examples"] },
+  {
+    name: "typed lint",
+    command: "oxlint",
+    args: ["--config", "oxlint.json", "--type-aware", "src", "test", "bench", "scripts", "examples"],
+  },
   { name: "types", command: "tsc", args: [] },
   { name: "contract lint", command: "buf", args: ["lint"] },
   { name: "contract format", command: "buf", args: ["format", "-d", "--exit-code", "proto"] },
