@@ -29,7 +29,8 @@ function toAmount(options: ReasoningOptions, dialect: Dialect, log: TranslationL
   const form = dialect.reasoning;
   switch (form.kind) {
     case "none":
-      return dropAmount(options, log);
+      dropReasoning(options, log);
+      return {};
     case "effort":
       return { reasoning_effort: toEffort(options, form.words, log) };
     case "object":
@@ -59,11 +60,12 @@ function toAmount(options: ReasoningOptions, dialect: Dialect, log: TranslationL
   }
 }
 
-function dropAmount(options: ReasoningOptions, log: TranslationLog): JsonOutObject {
-  if (options.effort !== ReasoningEffort.UNSPECIFIED)
-    log.dropped("reasoning.effort", "the provider has no such control");
-  if (options.budgetTokens !== undefined) log.dropped("reasoning.budget_tokens", "the provider has no such control");
-  return {};
+/** Notes that neither server nor model can be told how much to reason. */
+export function dropReasoning(options: ReasoningOptions, log: TranslationLog): undefined {
+  const message = "there is no such control for this model";
+  if (options.effort !== ReasoningEffort.UNSPECIFIED) log.dropped("reasoning.effort", message);
+  if (options.budgetTokens !== undefined) log.dropped("reasoning.budget_tokens", message);
+  return undefined;
 }
 
 /** A word of the server's own scale; one that it lacks becomes the nearest, the weaker one if there are two. */

@@ -1,5 +1,6 @@
 import type { SamplingParams } from "../../contract.ts";
 import { Verbosity } from "../../contract.ts";
+import type { ModelFacts } from "../../domain/target.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../json-writer.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import type { Dialect, SamplingName } from "./dialect.ts";
@@ -41,24 +42,40 @@ const verbosityWord: Readonly<Partial<Record<Verbosity, string>>> = {
   [Verbosity.HIGH]: "high",
 };
 
-/** Sampling and length. What is unset never appears; a set 0 does. `modelLacks`: parameters that this model refuses. */
+/** What the model, rather than the server, takes. */
+export type ModelLimits = {
+  /** Parameters that it refuses. */
+  readonly lacks: ReadonlySet<SamplingName>;
+  readonly facts: ModelFacts;
+};
+
+/** Sampling and length. What is unset never appears; a set 0 does. */
 export function toSampling(
   sampling: SamplingParams | undefined,
   dialect: Dialect,
-  modelLacks: ReadonlySet<SamplingName>,
+  model: ModelLimits,
   log: TranslationLog,
 ): JsonOutObject {
   if (sampling === undefined) return {};
-  const body: Record<string, JsonOut | undefined> = { [dialect.maxTokens]: sampling.maxOutputTokens };
+  const body: Record<string, JsonOut | undefined> = { [dialect.maxTokens]: toMaxTokens(sampling, model, log) };
   for (const name of names) {
     const value = toValue(name, sampling, dialect, log);
     if (value === undefined) continue;
     const wireName = dialect.sampling[name];
     if (wireName === undefined) log.dropped(fieldByName[name], "the provider has no such parameter");
-    else if (modelLacks.has(name)) log.dropped(fieldByName[name], "the model does not take this parameter");
+    else if (model.lacks.has(name)) log.dropped(fieldByName[name], "the model does not take this parameter");
     else Object.assign(body, toMembers(name, wireName, value, dialect));
   }
   return body;
+}
+
+/** Servers refuse more than the model can; what was meant is "as much as possible". */
+function toMaxTokens(sampling: SamplingParams, { facts }: ModelLimits, log: TranslationLog): number | undefined {
+  const asked = sampling.maxOutputTokens;
+  const most = facts.maxOutputTokens;
+  if (asked === undefined || most === undefined || asked <= most) return asked;
+  log.adjusted("sampling.max_output_tokens", `the model gives at most ${most} tokens`);
+  return most;
 }
 
 /** The value as JSON; `undefined` when the caller did not set it. */

@@ -10,6 +10,7 @@ import {
   ToolMode,
   WarningKind,
 } from "../../contract.ts";
+import type { ModelFacts } from "../../domain/target.ts";
 import type { Translation } from "../provider.ts";
 import { createProvider } from "../registry.ts";
 import { dialectIds } from "./dialects.ts";
@@ -87,6 +88,36 @@ describe("parameters", () => {
   it("ask for usage on streams", () => {
     expect(body({}, "generic", "m", "stream")).toMatchObject({ stream: true, stream_options: { include_usage: true } });
     expect(body({}, "perplexity", "m", "stream")).not.toHaveProperty("stream_options");
+  });
+});
+
+describe("what is known of the model", () => {
+  const factsOf = (request: RequestInit, facts: ModelFacts) => {
+    const provider = createProvider({ id: "mine", kind: "openai" });
+    const translation = provider.chat?.toHttpRequest(create(CompleteRequestSchema, request), "unary", {
+      model: "m",
+      facts,
+    });
+    if (translation?.kind !== "request") throw new Error("unsupported");
+    return {
+      sent: JSON.parse(String(translation.request.body)),
+      warned: translation.warnings.map(({ field }) => field),
+    };
+  };
+
+  it("limits the length and says so", () => {
+    const { sent, warned } = factsOf({ sampling: { maxOutputTokens: 9000 } }, { maxOutputTokens: 8192 });
+    expect([sent.max_completion_tokens, warned]).toEqual([8192, ["sampling.max_output_tokens"]]);
+  });
+
+  it("keeps reasoning and schemas away from models without them", () => {
+    const format = { case: "jsonSchema", value: { schemaJson: '{"type":"object"}' } } as const;
+    const request: RequestInit = { reasoning: { effort: ReasoningEffort.LOW }, responseFormat: { format } };
+    const { sent, warned } = factsOf(request, { reasoning: false, jsonSchema: false });
+    expect(sent).not.toHaveProperty("reasoning_effort");
+    expect(sent.response_format).toEqual({ type: "json_object" });
+    expect(warned.toSorted()).toEqual(["reasoning.effort", "response_format.json_schema"]);
+    expect(factsOf(request, {}).warned).toEqual([]);
   });
 });
 

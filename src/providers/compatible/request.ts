@@ -5,6 +5,7 @@ import type { Translation, TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
 import type { Dialect, SamplingName } from "./dialect.ts";
+import { dialectOfModel } from "./dialect-of-model.ts";
 import { toResponseFormat } from "./request-format.ts";
 import { toAudioFormat } from "./request-media.ts";
 import { type MessageContext, toChatMessages } from "./request-messages.ts";
@@ -55,10 +56,12 @@ export function toHttpRequest(
 function toBody(
   request: CompleteRequest,
   mode: Mode,
-  { model }: TranslationContext,
-  { dialect, aliases, modelLacks, systemRoleOf }: RequestRules,
+  { model, facts }: TranslationContext,
+  rules: RequestRules,
   log: TranslationLog,
 ): JsonOutObject {
+  const { aliases, modelLacks, systemRoleOf } = rules;
+  const dialect = dialectOfModel(rules.dialect, facts);
   const messageContext: MessageContext = { dialect, systemRole: systemRoleOf(model), aliases, log };
   const format = toResponseFormat(request.responseFormat, dialect, log);
   const messages = toChatMessages(request.messages, messageContext);
@@ -69,7 +72,7 @@ function toBody(
       format.instruction === undefined
         ? messages
         : [{ role: messageContext.systemRole, content: format.instruction }, ...messages],
-    ...toSampling(request.sampling, dialect, modelLacks(model, request), log),
+    ...toSampling(request.sampling, dialect, { lacks: modelLacks(model, request), facts }, log),
     ...toTools(request, messageContext),
     ...format.body,
     ...(dialect.reasoning.kind === "object"

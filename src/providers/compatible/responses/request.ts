@@ -7,16 +7,17 @@ import {
   ReasoningVisibility,
   type ResponseFormat,
 } from "../../../contract.ts";
-import { type JsonOut, type JsonOutObject, writeJson } from "../../json-writer.ts";
+import { type JsonOutObject, writeJson } from "../../json-writer.ts";
 import type { Translation, TranslationContext } from "../../provider.ts";
 import { providerOptionsOf } from "../../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../../translation-log.ts";
 import type { Dialect, EffortWord, SamplingName } from "../dialect.ts";
+import { dialectOfModel } from "../dialect-of-model.ts";
 import type { RequestRules } from "../request.ts";
 import { toEndUser, toPromptCache, toServiceTier } from "../request.ts";
-import { toStrictDefault } from "../request-format.ts";
+import { toResponseFormat, toStrictDefault } from "../request-format.ts";
 import { toRawJson } from "../request-messages.ts";
-import { effortWords, toEffort } from "../request-reasoning.ts";
+import { dropReasoning, effortWords, toEffort } from "../request-reasoning.ts";
 import { toSampling } from "../request-sampling.ts";
 import { type InputContext, toInputItems } from "./request-input.ts";
 import { toResponsesTools } from "./request-tools.ts";
@@ -39,31 +40,31 @@ export type ResponsesRules = RequestRules & {
 export function toResponsesRequest(
   request: CompleteRequest,
   mode: "unary" | "stream",
-  { model }: TranslationContext,
+  context: TranslationContext,
   rules: ResponsesRules,
 ): Translation {
   const log = createTranslationLog();
   const body = {
-    ...toBody(request, model, rules, log),
+    ...toBody(request, context, rules, log),
     store: false,
     ...toInclude(request, rules),
     stream: mode === "stream" ? true : undefined,
     ...providerOptionsOf(request.providerOptions, rules.aliases),
   };
-  return toTranslation(rules, model, mode, body, log);
+  return toTranslation(rules, context.model, mode, body, log);
 }
 
 /** The same input to the end point that only counts it. */
 export function toInputTokensRequest(
   request: CompleteRequest,
-  { model }: TranslationContext,
+  context: TranslationContext,
   rules: ResponsesRules,
 ): Translation {
   const log = createTranslationLog();
-  const whole = toBody(request, model, rules, log);
+  const whole = toBody(request, context, rules, log);
   const counted = ["model", "input", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"];
   const body = Object.fromEntries(Object.entries(whole).filter(([name]) => counted.includes(name)));
-  return toTranslation(rules, model, "unary", body, log);
+  return toTranslation(rules, context.model, "unary", body, log);
 }
 
 function toTranslation(
@@ -88,8 +89,14 @@ function toTranslation(
   };
 }
 
-function toBody(request: CompleteRequest, model: string, rules: ResponsesRules, log: TranslationLog): JsonOutObject {
-  const { dialect, aliases, needsCiphertext } = rules;
+function toBody(
+  request: CompleteRequest,
+  { model, facts }: TranslationContext,
+  rules: ResponsesRules,
+  log: TranslationLog,
+): JsonOutObject {
+  const { aliases, needsCiphertext } = rules;
+  const dialect = dialectOfModel(rules.dialect, facts);
   const context: InputContext = { systemRole: rules.systemRoleOf(model), aliases, needsCiphertext, log };
   const responses: Dialect = { ...dialect, sampling };
   const {
@@ -98,15 +105,17 @@ function toBody(request: CompleteRequest, model: string, rules: ResponsesRules, 
     max_completion_tokens,
     verbosity,
     ...rest
-  } = toSampling(request.sampling, responses, rules.modelLacks(model, request), log);
+  } = toSampling(request.sampling, responses, { lacks: rules.modelLacks(model, request), facts }, log);
   noteOutput(request, log);
+  const { format, instruction } = toFormat(request.responseFormat, dialect, log);
+  const input = toInputItems(request.messages, context);
   return {
     model,
-    input: toInputItems(request.messages, context),
+    input: instruction === undefined ? input : [{ role: context.systemRole, content: instruction }, ...input],
     max_output_tokens: max_tokens ?? max_completion_tokens,
     ...rest,
     ...toResponsesTools(request, context),
-    text: toText(request.responseFormat, verbosity, dialect, log),
+    text: format === undefined && verbosity === undefined ? undefined : { format, verbosity },
     reasoning: toReasoning(request.reasoning, dialect, log),
     ...toPromptCache(request, dialect, log),
     service_tier: toServiceTier(request.serviceTier, dialect, log),
@@ -130,42 +139,38 @@ function toInclude(request: CompleteRequest, { needsCiphertext }: ResponsesRules
   return include.length === 0 ? {} : { include };
 }
 
-function toText(
-  format: ResponseFormat | undefined,
-  verbosity: JsonOut | undefined,
-  dialect: Dialect,
-  log: TranslationLog,
-): JsonOutObject | undefined {
-  const translated = toFormat(format, dialect, log);
-  return translated === undefined && verbosity === undefined ? undefined : { format: translated, verbosity };
-}
+type FormatOfText = { readonly format?: JsonOutObject | undefined; readonly instruction?: string | undefined };
 
-function toFormat(
-  format: ResponseFormat | undefined,
-  dialect: Dialect,
-  log: TranslationLog,
-): JsonOutObject | undefined {
-  switch (format?.format.case) {
+/** As in chat completions, with the members of the schema at the top. */
+function toFormat(responseFormat: ResponseFormat | undefined, dialect: Dialect, log: TranslationLog): FormatOfText {
+  switch (responseFormat?.format.case) {
     case undefined:
     case "text":
-      return undefined;
+      return {};
     case "jsonObject":
-      return { type: "json_object" };
+      return { format: { type: "json_object" } };
     case "jsonSchema": {
-      const { name, description, schemaJson, strict } = format.format.value;
+      if (!dialect.responseFormat.jsonSchema) {
+        return {
+          format: { type: "json_object" },
+          instruction: toResponseFormat(responseFormat, dialect, log).instruction,
+        };
+      }
+      const { name, description, schemaJson, strict } = responseFormat.format.value;
       const schema = toRawJson(schemaJson, "response_format.json_schema.schema_json", log);
-      if (schema === undefined) return undefined;
-      return {
+      if (schema === undefined) return {};
+      const format = {
         type: "json_schema",
         name: name === "" ? "response" : name,
         description: description === "" ? undefined : description,
         schema,
         strict: strict ?? toStrictDefault(schemaJson, dialect),
       };
+      return { format };
     }
     case "grammar":
       log.unsupported("response_format.grammar", "the provider has grammars for tools only");
-      return undefined;
+      return {};
   }
 }
 
@@ -180,6 +185,7 @@ function toReasoning(
   log: TranslationLog,
 ): JsonOutObject | undefined {
   if (options === undefined) return undefined;
+  if (dialect.reasoning.kind === "none") return dropReasoning(options, log);
   // Here every host takes "none", which chat completions may say in another way.
   const words: readonly EffortWord[] = [...new Set<EffortWord>(["none", ...effortWords(dialect)])];
   const effort = toEffort(options, words, log);
