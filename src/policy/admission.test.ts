@@ -161,6 +161,29 @@ describe("limits", () => {
     for (let call = 0; call < 10; call++) expect(() => admission.admit(requestWith(), nowMs)).not.toThrow();
   });
 
+  it("for each project and for one of them count apart", async () => {
+    const admission = admissionWith({
+      limits: [
+        limitOf("project/*", { requestsPerMinute: 2 }),
+        limitOf("project/search", { requestsPerMinute: 1, requestsPerHour: 1 }),
+      ],
+    });
+    const ads: Caller = { ...caller, projectId: "ads" };
+    await admission.admit(requestWith(), nowMs);
+    await refusalOf(() => admission.admit(requestWith(), nowMs));
+    for (let call = 0; call < 2; call++) await admission.admit(requestWith({ caller: ads }), nowMs);
+    await refusalOf(() => admission.admit(requestWith({ caller: ads }), nowMs));
+  });
+
+  it("that are set twice are refused at the start, and so are budgets with one id", () => {
+    const limit = limitOf("project/search", { requestsPerMinute: 1 });
+    expect(() => admissionWith({ limits: [limit, limit] })).toThrow(
+      "requests_per_minute of project/search is set twice",
+    );
+    const budget = budgetOf("project/search", { hardNanoUsd: 1n });
+    expect(() => admissionWith({ budgets: [budget, budget] })).toThrow("budget-of-search is set twice");
+  });
+
   it("with a scope that says nothing are refused at the start", () => {
     expect(() => admissionWith({ limits: [limitOf("search", { requestsPerMinute: 1 })] })).toThrow("no scope");
     expect(() => admissionWith({ limits: [limitOf("galaxy/x", { requestsPerMinute: 1 })] })).toThrow("no scope");

@@ -65,7 +65,9 @@ type Gates = {
 
 const nothingToSettle: Reservation = { reservedNanoUsd: 0n, settle() {} };
 
+/** Throws when a scope cannot be read, or when two entries set the same limit or share a budget id. */
 export function createAdmission(options: AdmissionOptions): AdmissionControl {
+  assertEachOnce(options);
   const instances = options.instances ?? 1;
   const limitIndex = createScopeIndex(options.limits);
   const budgetIndex = createScopeIndex(options.budgets);
@@ -104,7 +106,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   }
 
   function sharedLimit({ item, subject, stateId }: Bound<LimitConfig>, rule: LimitRule, nowMs: number): SharedLimit {
-    const key = toAccountKey("limit", rule.name, stateId);
+    const key = toAccountKey("limit", rule.name, item.scope, stateId);
     const { period } = rule;
     const limit = BigInt(Math.floor(rule.limit));
     const isPassing = isOfEndUser(subject);
@@ -115,7 +117,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   }
 
   function budgetGate({ item, subject, stateId }: Bound<BudgetConfig>): BudgetGate {
-    const key = toAccountKey("budget", item.id, stateId);
+    const key = toAccountKey("budget", item.id, item.scope, stateId);
     const limit = item.hardNanoUsd ?? unlimited;
     const { period } = item;
     const quota = quotas.get(key, isOfEndUser(subject), () => {
@@ -152,14 +154,30 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   };
 }
 
+/** Two entries for the same units would share one account, and the limit of the second would be forgotten. */
+function assertEachOnce({ limits, budgets }: AdmissionOptions): void {
+  const names = [
+    ...limits.flatMap((limit) => toLimitRules(limit).map((rule) => `${rule.name} of ${limit.scope}`)),
+    ...budgets.map((budget) => `budget ${budget.id}`),
+  ];
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) throw new Error(`${name} is set twice`);
+    seen.add(name);
+  }
+}
+
 function isOfEndUser(subject: string): boolean {
   return subject.startsWith("end_user/");
 }
 
-/** Ids may hold any character; keys of the store may not. */
-function toAccountKey(kind: string, name: string, stateId: string): string {
-  return [kind, name, ...stateId.split("/")].map(toKeyToken).join(".");
+/** What "project/*" and "project/search" count for one project are two accounts. */
+function toAccountKey(kind: string, name: string, scope: string, stateId: string): string {
+  const breadth = scope.endsWith("/*") ? "each" : "one";
+  return [kind, name, breadth, ...stateId.split("/")].map(toKeyToken).join(".");
 }
+
+/** Ids may hold any character; keys of the store may not. */
 
 function toKeyToken(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_-]/g, (character) => `=${character.charCodeAt(0).toString(16)}=`);

@@ -34,7 +34,10 @@ export interface Quota {
   state(nowMs: number): { readonly spent: bigint; readonly reserved: bigint; readonly resetsAtMs: number };
   /** Tells the store what was spent, so that others see it; `returnRest`: gives the unused lease back, for a clean stop. */
   report(returnRest: boolean): Promise<void>;
-  /** Gives the lease back and refuses from then on, unless a call holds or wants something of it. Resolves with whether it did. */
+  /**
+   * Gives the lease back and refuses from then on, unless a call holds or wants something of it or one came since the
+   * last time that this was asked. Resolves with whether it did.
+   */
   retire(): Promise<boolean>;
 }
 
@@ -73,6 +76,7 @@ export function createQuota(options: QuotaOptions): Quota {
   let term: Term | undefined;
   let exchanging: Promise<void> | undefined;
   let isClosed = false;
+  let isFresh = true;
 
   function termAt(nowMs: number): Term {
     if (term !== undefined && nowMs < term.endMs) return term;
@@ -190,6 +194,7 @@ export function createQuota(options: QuotaOptions): Quota {
   return {
     tryReserve(amount, nowMs) {
       const current = termAt(nowMs);
+      isFresh = true;
       if (isClosed || waiting.length > 0 || availableIn(current.share) < amount) return undefined; // Who waits goes first.
       const hold = holdIn(current, amount);
       askAhead(current, nowMs);
@@ -199,6 +204,7 @@ export function createQuota(options: QuotaOptions): Quota {
       if (isClosed || waiting.length >= limits.waitingMax) {
         return Promise.resolve({ because: "unreachable", resetsAtMs: termAt(nowMs).endMs });
       }
+      isFresh = true;
       return new Promise((resolve) => {
         waiting.push({ amount, nowMs, resolve });
         startPump();
@@ -211,7 +217,9 @@ export function createQuota(options: QuotaOptions): Quota {
     },
     report,
     async retire() {
-      if (isBusy()) return false;
+      const wasFresh = isFresh;
+      isFresh = false;
+      if (wasFresh || isBusy()) return false;
       isClosed = true;
       await report(true).catch(ignoreUnreachable);
       return true;

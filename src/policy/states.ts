@@ -11,7 +11,7 @@ export interface States<State> {
   sweep(retire: (state: State) => boolean | Promise<boolean>): Promise<void>;
 }
 
-const limits = { endUsersMax: 100_000, retryAfterMs: 1_000 } as const;
+const limits = { endUsersMax: 500_000, retryAfterMs: 1_000 } as const;
 
 export function createStates<State>(): States<State> {
   const lasting = new Map<string, State>();
@@ -35,10 +35,15 @@ export function createStates<State>(): States<State> {
       yield* ofEndUsers.values();
     },
     async sweep(retire) {
+      const pending: Promise<void>[] = [];
       for (const [key, state] of ofEndUsers) {
         const verdict = retire(state);
-        if (verdict === true || (verdict !== false && (await verdict))) ofEndUsers.delete(key);
+        // At once where it is known at once: a call that came in between would count in a state that is then forgotten.
+        if (verdict === true) ofEndUsers.delete(key);
+        else if (verdict !== false)
+          pending.push(verdict.then((isRetired) => void (isRetired && ofEndUsers.delete(key))));
       }
+      await Promise.all(pending);
     },
   };
 }
