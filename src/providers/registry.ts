@@ -2,6 +2,7 @@ import { createAnthropicProvider } from "./anthropic/index.ts";
 import { createAzureOpenAiProvider } from "./azure-openai/index.ts";
 import { createCompatibleProvider } from "./compatible/index.ts";
 import { createGeminiProvider } from "./gemini/index.ts";
+import { createMistralProvider } from "./mistral/index.ts";
 import { createOpenAiProvider } from "./openai/index.ts";
 import type { Provider, ProviderFactory, ProviderSettings } from "./provider.ts";
 import { createVertexProvider } from "./vertex/index.ts";
@@ -11,6 +12,7 @@ const factories: Readonly<Record<string, ProviderFactory>> = {
   anthropic: createAnthropicProvider,
   "azure-openai": createAzureOpenAiProvider,
   gemini: createGeminiProvider,
+  mistral: createMistralProvider,
   openai: createOpenAiProvider,
   "openai-compatible": createCompatibleProvider,
   vertex: createVertexProvider,

@@ -44,14 +44,13 @@ const genericProviders: ReadonlySet<string> = new Set([
   "copilot",
   "doubleword",
   "gpustack",
-  "mistral",
   "mistralrs",
   "open-responses",
   "openai-compatible",
 ]);
 
 function chatSettings(provider: string): ProviderSettings {
-  if (provider === "openai") return { id: provider, kind: "openai" };
+  if (provider === "openai" || provider === "mistral") return { id: provider, kind: provider };
   if (provider === "azure-openai") return { id: provider, kind: provider, baseUrl: "http://127.0.0.1:1" };
   const dialect = genericProviders.has(provider) ? "generic" : (dialectByProvider[provider] ?? provider);
   return { id: provider, kind: "openai-compatible", dialect, baseUrl: "http://127.0.0.1:1/v1" };

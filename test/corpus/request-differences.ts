@@ -104,7 +104,6 @@ function asMembers(value: Raw): Members {
   return typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {};
 }
 
-const mistral = "Mistral's own words; read with the generic dialect here";
 const notTheirs = "the server documents no such parameter and ignores it; it is dropped with a warning";
 
 /** Members that differ in single cases, and why. */
@@ -122,9 +121,6 @@ export const differencesOfCase: Readonly<
   "deepseek-chat-stream-parallel-tools-4f187076": { members: ["parallel_tool_calls"], because: notTheirs },
   "deepseek-chat-unary-parallel-tools-61611228": { members: ["parallel_tool_calls"], because: notTheirs },
   "deepseek-chat-unary-text-32953568": { members: ["user"], because: notTheirs },
-  "mistral-chat-unary-prompt-caching-be1a0f30": { members: ["prompt_cache_key"], because: mistral },
-  "mistral-chat-unary-tool-call-1815f0a3": { members: ["tool_choice"], because: mistral },
-  "mistral-chat-unary-tool-call-4503f154": { members: ["tool_choice"], because: mistral },
   "ollama-chat-unary-vision-b0d5af9e": {
     members: ["messages"],
     because: "images of Ollama's own API, which this one ignores",

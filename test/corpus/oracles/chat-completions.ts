@@ -97,10 +97,13 @@ function usageOf(usage: Raw) {
     numberAt(usage, "num_cached_tokens"),
     numberAt(usage, "cache_read_input_tokens"),
   ].find((count) => count !== undefined);
+  const audio = numberAt(usage, "prompt_tokens_details", "audio_tokens") ?? 0;
+  // Mistral leaves audio out of its prompt tokens.
+  const isAudioApart = (input ?? 0) + (output ?? 0) + audio === numberAt(usage, "total_tokens");
   const isInTotal = (input ?? 0) + (output ?? 0) + (reasoning ?? 0) === numberAt(usage, "total_tokens");
   const isApart = isInTotal || (reasoning ?? 0) > (output ?? 0);
   return {
-    inputTokens: input,
+    inputTokens: input !== undefined && isAudioApart ? input + audio : input,
     outputTokens: isApart ? (output ?? 0) + (reasoning ?? 0) : output,
     cachedTokens: (cached ?? 0) > (input ?? 0) ? undefined : cached, // Azure with Grok: 158 of 78 cached.
     reasoningTokens: reasoning,
