@@ -1,5 +1,4 @@
 // The composition root: the only file that connects things. Config in, a running gateway out; nothing here decides.
-import { randomFillSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -34,6 +33,7 @@ import { openAdmission } from "./compose/open-admission.ts";
 import { openPublisher } from "./compose/open-publisher.ts";
 import { openTraces } from "./compose/open-traces.ts";
 import { openUsageQueries } from "./compose/open-usage-queries.ts";
+import { createPooledRandom } from "./compose/pooled-random.ts";
 import { repriceLost } from "./compose/reprice-lost.ts";
 import { version } from "./version.ts";
 
@@ -107,6 +107,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     tenants: config.tenants,
     fetchJwks: async (uri: string) => JSON.parse((await fetcher.fetchText(toRequest(uri))).text),
   });
+  const random = createPooledRandom();
   const gateway = new CompletionGateway({
     authenticator,
     router,
@@ -118,8 +119,8 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     providers,
     observer: createObserver({ log, metrics, traces, clock }),
     clock,
-    newId: createUuidV7Source(randomFillSync),
-    traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, randomFillSync),
+    newId: createUuidV7Source(random),
+    traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, random),
     limits: { ...defaultPipelineLimits, heartbeatMs: config.server.heartbeatIntervalMs },
   });
   addGauges(metrics, { ledger, publisher, router, gateway, log, clock });

@@ -1,26 +1,19 @@
-// Ids that sort by time (RFC 9562, version 7): 48 bits of Unix milliseconds, then 74 random bits. Random bytes are drawn
-// a page at a time, since one system call for each id would cost more than the id.
+// Ids that sort by time (RFC 9562, version 7): 48 bits of Unix milliseconds, then 74 random bits.
 
-const pageBytes = 4096;
 const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** Makes a source of ids. `fillRandom` fills the bytes from a cryptographic source. */
 export function createUuidV7Source(fillRandom: (bytes: Uint8Array) => void): (nowMs: number) => string {
-  const page = new Uint8Array(pageBytes);
-  let used = pageBytes;
+  const random = new Uint8Array(10);
+  const at = (offset: number): number => random[offset] ?? 0;
+  const byte = (value: number): string => hex[value] ?? "00";
   return (nowMs) => {
-    if (used + 10 > pageBytes) {
-      fillRandom(page);
-      used = 0;
-    }
+    fillRandom(random);
     const time = nowMs.toString(16).padStart(12, "0");
-    const at = (offset: number): number => page[used + offset] ?? 0;
-    const byte = (value: number): string => hex[value] ?? "00";
-    const id =
+    return (
       `${time.slice(0, 8)}-${time.slice(8)}-7${byte(at(0)).charAt(1)}${byte(at(1))}-` +
       `${byte(0x80 | (at(2) & 0x3f))}${byte(at(3))}-` +
-      `${byte(at(4))}${byte(at(5))}${byte(at(6))}${byte(at(7))}${byte(at(8))}${byte(at(9))}`;
-    used += 10;
-    return id;
+      `${byte(at(4))}${byte(at(5))}${byte(at(6))}${byte(at(7))}${byte(at(8))}${byte(at(9))}`
+    );
   };
 }

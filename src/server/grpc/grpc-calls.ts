@@ -99,7 +99,10 @@ class GrpcCall {
     stream.on("data", (chunk: Buffer) => this.#read(chunk));
     stream.on("end", () => this.#endRequest());
     stream.on("drain", () => this.#handle?.resume());
-    stream.on("close", () => this.end(new CallFailure(ErrorReason.CANCELLED, "the caller has gone")));
+    stream.on("close", () => {
+      // Every stream closes; only one that closes early is a cancel. An error costs its stack, so none is made in vain.
+      if (!reply.hasEnded) this.end(new CallFailure(ErrorReason.CANCELLED, "the caller has gone"));
+    });
     // A reset arrives as "error" and then as "close", where it is handled.
     stream.on("error", () => undefined);
   }

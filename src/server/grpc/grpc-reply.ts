@@ -11,6 +11,8 @@ export class GrpcReply {
   readonly #headers: OutgoingHttpHeaders;
   #trailers: OutgoingHttpHeaders = { "grpc-status": "0" };
   #hasEnded = false;
+  /** Read when the headers leave: a call that replays another one takes its name when it starts. */
+  #names: CallNames | undefined;
 
   constructor(stream: ServerHttp2Stream, contentType: string) {
     this.#stream = stream;
@@ -23,9 +25,8 @@ export class GrpcReply {
   }
 
   /** Adds the headers that are known before the first message. */
-  name({ correlationId, responseId }: CallNames): void {
-    this.#headers["x-request-id"] = toHeaderText(correlationId);
-    this.#headers["llmgateway-response-id"] = toHeaderText(responseId);
+  name(names: CallNames): void {
+    this.#names = names;
   }
 
   /** False: the caller reads slowly, and the stream says "drain" when it has caught up; or it has gone, and says "close". */
@@ -60,7 +61,7 @@ export class GrpcReply {
       this.#stream.end(frames.length === 0 ? undefined : frames);
       return;
     }
-    this.#stream.respond({ ...this.#headers, ...trailers }, { endStream: true });
+    this.#stream.respond({ ...this.#namedHeaders(), ...trailers }, { endStream: true });
     if (!this.#stream.readableEnded) {
       // The rest of the request is not wanted: RFC 9113, section 8.1.
       this.#stream.resume();
@@ -81,7 +82,15 @@ export class GrpcReply {
         this.#stream.sendTrailers(this.#trailers);
       }
     });
-    this.#stream.respond(this.#headers, { waitForTrailers: true });
+    this.#stream.respond(this.#namedHeaders(), { waitForTrailers: true });
+  }
+
+  #namedHeaders(): OutgoingHttpHeaders {
+    if (this.#names !== undefined) {
+      this.#headers["x-request-id"] = toHeaderText(this.#names.correlationId);
+      this.#headers["llmgateway-response-id"] = toHeaderText(this.#names.responseId);
+    }
+    return this.#headers;
   }
 }
 
