@@ -58,10 +58,11 @@ describe("whole answers", () => {
 
 describe("streams", () => {
   it.each(named(streams))("%s: holds what the raw events hold, and keeps the laws", (_, one) => {
-    const { events, completion } = readStream(chat(one), [readBody(one)]);
+    const { events, completion, usageBeforeEnd } = readStream(chat(one), [readBody(one)]);
     const observed = observe(completion);
     expect(observed).toEqual(oracle(one).observeStream(readBody(one)));
     if (observed.calls.length > 0) expect(finishWithCalls).toContain(completion.finishReason);
+    expect(usageBeforeEnd).toEqual(completion.usage);
     expectStreamLaws(events);
     expectUsageLaws(completion.usage);
     expect(completion.warnings.length).toBe(warningsExpected[one.id] ?? 0);

@@ -138,6 +138,14 @@ describe("messages", () => {
     ]);
   });
 
+  it("from the application are a developer's for OpenAI's reasoning models", () => {
+    const request: RequestInit = { messages: [{ role: Role.SYSTEM, parts: [hello] }] };
+    const roleAt = (dialect: string, model: string) => body(request, dialect, model)["messages"];
+    expect(roleAt("openai", "gpt-5-mini")).toEqual([{ role: "developer", content: "hi" }]);
+    expect(roleAt("openai", "gpt-4.1")).toEqual([{ role: "system", content: "hi" }]);
+    expect(roleAt("groq", "openai/gpt-oss-20b")).toEqual([{ role: "system", content: "hi" }]);
+  });
+
   it("put documents of text into words where the server takes none, and refuse the others", () => {
     const document = (mediaType: string): PartInit => ({
       content: {

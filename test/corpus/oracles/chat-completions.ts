@@ -85,27 +85,33 @@ function callsOf(deltas: readonly Raw[]): readonly ObservedCall[] {
   return [...calls.values()].map((call) => ({ name: call.name, arguments: call.arguments || "{}" }));
 }
 
+const placesOfCached: readonly (readonly string[])[] = [
+  ["prompt_tokens_details", "cached_tokens"],
+  ["prompt_cache_hit_tokens"],
+  ["cached_tokens"],
+  ["num_cached_tokens"],
+  ["cache_read_input_tokens"],
+];
+
 function usageOf(usage: Raw) {
   const input = numberAt(usage, "prompt_tokens");
   const output = numberAt(usage, "completion_tokens");
   const reasoning =
     numberAt(usage, "completion_tokens_details", "reasoning_tokens") ?? numberAt(usage, "reasoning_tokens");
-  const cached = [
-    numberAt(usage, "prompt_tokens_details", "cached_tokens"),
-    numberAt(usage, "prompt_cache_hit_tokens"),
-    numberAt(usage, "cached_tokens"),
-    numberAt(usage, "num_cached_tokens"),
-    numberAt(usage, "cache_read_input_tokens"),
-  ].find((count) => count !== undefined);
-  const audio = numberAt(usage, "prompt_tokens_details", "audio_tokens") ?? 0;
-  // Mistral leaves audio out of its prompt tokens.
-  const isAudioApart = (input ?? 0) + (output ?? 0) + audio === numberAt(usage, "total_tokens");
-  const isInTotal = (input ?? 0) + (output ?? 0) + (reasoning ?? 0) === numberAt(usage, "total_tokens");
-  const isApart = isInTotal || (reasoning ?? 0) > (output ?? 0);
+  const cached = placesOfCached.map((place) => numberAt(usage, ...place)).find((count) => count !== undefined);
   return {
-    inputTokens: input !== undefined && isAudioApart ? input + audio : input,
-    outputTokens: isApart ? (output ?? 0) + (reasoning ?? 0) : output,
-    cachedTokens: (cached ?? 0) > (input ?? 0) ? undefined : cached, // Azure with Grok: 158 of 78 cached.
+    inputTokens: input,
+    outputTokens: output === undefined ? undefined : output + reasoningApart(usage, input ?? 0, output, reasoning ?? 0),
+    cachedTokens: isImpossible(cached, input) ? undefined : cached, // Azure with Grok: 158 of 78 cached.
     reasoningTokens: reasoning,
   };
+}
+
+/** Reasoning that the output does not include: the total shows it, or it is larger than the output. */
+function reasoningApart(usage: Raw, input: number, output: number, reasoning: number): number {
+  return input + output + reasoning === numberAt(usage, "total_tokens") || reasoning > output ? reasoning : 0;
+}
+
+function isImpossible(part: number | undefined, whole: number | undefined): boolean {
+  return (part ?? 0) > (whole ?? 0);
 }

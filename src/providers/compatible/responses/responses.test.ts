@@ -82,6 +82,17 @@ it("sends an answer to another provider without ids and ciphertext", () => {
   expect(warningsOf(request).map(([kind]) => kind)).toContain(WarningKind.STATE_DROPPED);
 });
 
+it("leaves reasoning without ciphertext out where nothing is stored, and sends it where hosts want the text", () => {
+  const item = { id: "rs_1", type: "reasoning", summary: [{ type: "summary_text", text: "why" }] };
+  const { parts } = readWhole({ output: [item] });
+  const messages = [{ role: Role.ASSISTANT, parts: [...parts] }];
+  expect(bodyOf({ messages })["input"]).toEqual([]);
+  for (const part of parts) if (part.state !== undefined) part.state.provider = "deepseek";
+  const host = createProvider({ id: "d", kind: "openai-compatible", dialect: "deepseek", api: "responses" });
+  const translation = host.chat?.toHttpRequest(toRequest({ messages }), "unary", { model: "m", facts: {} });
+  expect(translation?.kind === "request" && JSON.parse(String(translation.request.body)).input).toEqual([item]);
+});
+
 describe("the answer", () => {
   it("has one part for each summary, and its ciphertext on the last", () => {
     const parts = readWhole({ status: "completed", output: output.slice(0, 1) }).parts;
