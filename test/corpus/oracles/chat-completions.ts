@@ -100,11 +100,17 @@ function usageOf(usage: Raw) {
     numberAt(usage, "completion_tokens_details", "reasoning_tokens") ?? numberAt(usage, "reasoning_tokens");
   const cached = placesOfCached.map((place) => numberAt(usage, ...place)).find((count) => count !== undefined);
   return {
-    inputTokens: input,
+    inputTokens: input === undefined ? undefined : input + audioApart(usage, input, output ?? 0),
     outputTokens: output === undefined ? undefined : output + reasoningApart(usage, input ?? 0, output, reasoning ?? 0),
     cachedTokens: isImpossible(cached, input) ? undefined : cached, // Azure with Grok: 158 of 78 cached.
     reasoningTokens: reasoning,
   };
+}
+
+/** Mistral leaves audio out of its prompt tokens: the total shows it. */
+function audioApart(usage: Raw, input: number, output: number): number {
+  const audio = numberAt(usage, "prompt_tokens_details", "audio_tokens") ?? 0;
+  return input + output + audio === numberAt(usage, "total_tokens") ? audio : 0;
 }
 
 /** Reasoning that the output does not include: the total shows it, or it is larger than the output. */
