@@ -83,11 +83,12 @@ export class Answer {
 
   /** Throws `ProviderFailure` when the chunk holds an error. */
   read(chunk: WireChunk): readonly StreamEvent[] {
-    if ((chunk.error !== undefined && chunk.error !== null) || chunk.object === "error") throw toFailureInside(chunk);
     // Azure's first chunk has empty ids; Copilot, Perplexity and Groq change the id in mid-stream: the first one counts.
     if (this.#id === "") this.#id = asString(chunk.id) ?? "";
     if (this.#model === "") this.#model = asString(chunk.model) ?? "";
     this.#readFacts(chunk);
+    // After the counts: what was consumed until the error is billed.
+    if ((chunk.error !== undefined && chunk.error !== null) || chunk.object === "error") throw toFailureInside(chunk);
     for (const item of asArray(chunk.choices) ?? []) {
       const choice: WireChoice | undefined = asObject(item);
       // Only the first choice: `n` is never sent, and a server that answers twice anyway is not believed twice.

@@ -165,6 +165,13 @@ describe("the end", () => {
   });
 });
 
+it("knows what was consumed although the last chunk is an error", () => {
+  const reader = createReader(rules, context);
+  const data = '{"error":{"code":502,"message":"m"},"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}';
+  expect(() => reader.read({ name: "", data, origin: "event" })).toThrow(ProviderFailure);
+  expect(reader.usage()).toMatchObject({ inputTokens: 3, outputTokens: 2 });
+});
+
 it("takes id and model from the first chunk that has them", () => {
   const azure = JSON.stringify({ id: "", model: "", choices: [], prompt_filter_results: [] });
   const first = JSON.stringify({ id: "a", model: "m1", choices: [{ index: 0, delta: { content: "x" } }] });
