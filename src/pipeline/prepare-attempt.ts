@@ -31,6 +31,8 @@ export type ReadyAttempt<Operation = unknown> = {
   readonly configured: ConfiguredProvider;
   readonly operation: Operation;
   readonly request: HttpRequest;
+  /** Further requests of the attempt, not signed yet. */
+  readonly rest: readonly HttpRequest[];
   readonly credential: Credential;
   readonly warnings: readonly Warning[];
 };
@@ -65,10 +67,13 @@ export async function prepareAttempt<Operation>(
     configured,
     operation,
     request: signed instanceof Promise ? await signed : signed,
+    rest: translation.rest ?? noRequests,
     credential,
     warnings: translation.warnings,
   };
 }
+
+const noRequests: readonly HttpRequest[] = [];
 
 function droppedParameters(warnings: readonly Warning[]): readonly FieldViolation[] {
   return warnings

@@ -2,11 +2,29 @@
 // value (`HttpRequest`), reads bytes or events into values, and says what a failure means; `upstream/` does the I/O.
 //
 // Adding a provider is one folder and one line in `registry.ts`.
-import type { CompleteRequest, Usage, Warning } from "../contract.ts";
+import type {
+  CompleteRequest,
+  EmbedRequest,
+  GenerateImagesRequest,
+  ModerateRequest,
+  RerankRequest,
+  StreamSpeechRequest,
+  TranscribeRequest,
+  Usage,
+  Warning,
+} from "../contract.ts";
 import type { FieldViolation } from "../domain/call-failure.ts";
 import type { Completion, CompletionFacts } from "../domain/completion.ts";
 import type { Credential } from "../domain/credential.ts";
 import type { HttpHeaders, HttpRequest, HttpResponse } from "../domain/http.ts";
+import type {
+  Embeddings,
+  GeneratedImages,
+  Moderation,
+  OperationFacts,
+  Reranking,
+  Transcript,
+} from "../domain/operation-results.ts";
 import type { ProviderFailure } from "../domain/provider-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
 import type { ModelFacts } from "../domain/target.ts";
@@ -47,6 +65,12 @@ export interface Provider {
   readonly chat?: ChatOperation | undefined;
   /** Counting by the provider, where it counts. */
   readonly countTokens?: CountTokensOperation | undefined;
+  readonly embed?: UnaryOperation<EmbedRequest, Embeddings> | undefined;
+  readonly rerank?: UnaryOperation<RerankRequest, Reranking> | undefined;
+  readonly moderate?: UnaryOperation<ModerateRequest, Moderation> | undefined;
+  readonly generateImages?: UnaryOperation<GenerateImagesRequest, GeneratedImages> | undefined;
+  readonly transcribe?: UnaryOperation<TranscribeRequest, Transcript> | undefined;
+  readonly speech?: SpeechOperation | undefined;
 }
 
 /** What a translation of one request is made for. */
@@ -58,7 +82,13 @@ export type TranslationContext = {
 
 export type Translation =
   /** `warnings` name what was left out, changed or imitated; under REJECT any PARAMETER_DROPPED refuses the target. */
-  | { readonly kind: "request"; readonly request: HttpRequest; readonly warnings: readonly Warning[] }
+  | {
+      readonly kind: "request";
+      readonly request: HttpRequest;
+      /** More requests of the same attempt, for a list that is longer than the provider takes at once. Default: none. */
+      readonly rest?: readonly HttpRequest[] | undefined;
+      readonly warnings: readonly Warning[];
+    }
   /** The target cannot serve this at all: another target may. */
   | { readonly kind: "unsupported"; readonly violations: readonly FieldViolation[] };
 
@@ -100,4 +130,27 @@ export interface CountTokensOperation {
   toHttpRequest(request: CompleteRequest, context: TranslationContext): Translation;
   /** Input tokens. Throws `ProviderFailure` when the body is no count. */
   fromHttpResponse(response: HttpResponse): number;
+}
+
+/** An operation that is not chat: a request, or several for a long list, and one result for each answer. */
+export interface UnaryOperation<Request, Result> {
+  toHttpRequest(request: Request, context: TranslationContext): Translation;
+  /** Reads one 2xx answer to `request` or to a part of it. Throws `ProviderFailure` when the body is no answer. */
+  fromHttpResponse(response: HttpResponse, request: Request, context: TranslationContext): Result;
+}
+
+export interface SpeechOperation {
+  toHttpRequest(request: StreamSpeechRequest, context: TranslationContext): Translation;
+  /** `headers`: those of the 2xx answer. */
+  createReader(headers: HttpHeaders, request: StreamSpeechRequest): SpeechReader;
+}
+
+/** Reads the bytes of one spoken answer. */
+export interface SpeechReader {
+  /** IANA media type of the audio. */
+  readonly mediaType: string;
+  /** The audio in a piece of the body; may be empty. Throws `ProviderFailure` when the provider reports an error in it. */
+  read(bytes: Uint8Array): readonly Uint8Array[];
+  /** Called once when the bytes end. A missing end throws `ProviderFailure` "interrupted". */
+  finish(): OperationFacts;
 }
