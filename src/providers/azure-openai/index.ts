@@ -7,8 +7,10 @@ import { withBearer, withHeader } from "../bearer-credential.ts";
 import type { AnswerRules } from "../compatible/answer-rules.ts";
 import { createChatOperation } from "../compatible/chat-operation.ts";
 import { azureDialect } from "../compatible/dialects.ts";
+import { createEmbedOperation } from "../compatible/embed.ts";
 import { toFailure } from "../compatible/failure.ts";
 import { isReasoningModel, lacksOfModel } from "../compatible/openai-model.ts";
+import type { OperationRules } from "../compatible/operation-rules.ts";
 import type { ResponsesRules } from "../compatible/responses/request.ts";
 import { createResponsesOperation } from "../compatible/responses/responses-operation.ts";
 import type { ChatOperation, ProviderFactory, ProviderSettings } from "../provider.ts";
@@ -17,14 +19,27 @@ import type { ChatOperation, ProviderFactory, ProviderSettings } from "../provid
 export const createAzureOpenAiProvider: ProviderFactory = (settings) => {
   const name = "azure.ai.openai";
   const aliases = [...new Set(["azure-openai", name, settings.id])];
+  const base = toBase(settings);
+  const operationRules: OperationRules = {
+    dialect: azureDialect,
+    aliases,
+    origin: base.origin,
+    pathOf: (step, model) => deploymentPath(base, settings.apiVersion, model, step),
+  };
   return {
     name,
     aliases,
     authorise: withAzureCredential,
     toFailure,
-    chat: toChat(settings, aliases, { providerName: name, thinkTags: false }),
+    chat: toChat(settings, base, aliases, { providerName: name, thinkTags: false }),
+    embed: createEmbedOperation(operationRules),
   };
 };
+
+function toBase(settings: ProviderSettings): BaseUrl {
+  if (settings.baseUrl !== undefined) return parseBaseUrl(settings.baseUrl);
+  throw new Error(`provider "${settings.id}": azure-openai needs a base_url such as https://RESOURCE.openai.azure.com`);
+}
 
 /** Keys have a header of their own; Entra tokens are bearer tokens. */
 function withAzureCredential(request: HttpRequest, credential: Credential): HttpRequest {
@@ -33,13 +48,12 @@ function withAzureCredential(request: HttpRequest, credential: Credential): Http
     : withBearer(request, credential);
 }
 
-function toChat(settings: ProviderSettings, aliases: readonly string[], answerRules: AnswerRules): ChatOperation {
-  if (settings.baseUrl === undefined) {
-    throw new Error(
-      `provider "${settings.id}": azure-openai needs a base_url such as https://RESOURCE.openai.azure.com`,
-    );
-  }
-  const base = parseBaseUrl(settings.baseUrl);
+function toChat(
+  settings: ProviderSettings,
+  base: BaseUrl,
+  aliases: readonly string[],
+  answerRules: AnswerRules,
+): ChatOperation {
   const rulesWith = (pathOf: (model: string) => string): ResponsesRules => ({
     dialect: azureDialect,
     aliases,
@@ -52,7 +66,7 @@ function toChat(settings: ProviderSettings, aliases: readonly string[], answerRu
   switch (settings.api ?? "chat") {
     case "chat":
       return createChatOperation(
-        rulesWith((model) => chatPath(base, settings.apiVersion, model)),
+        rulesWith((model) => deploymentPath(base, settings.apiVersion, model, "/chat/completions")),
         answerRules,
       );
     case "responses": {
@@ -68,12 +82,11 @@ function toChat(settings: ProviderSettings, aliases: readonly string[], answerRu
 }
 
 /** A dated version means the deployments path, where the model stands in the address; otherwise the v1 path. */
-function chatPath(base: BaseUrl, apiVersion: string | undefined, model: string): string {
+function deploymentPath(base: BaseUrl, apiVersion: string | undefined, model: string, step: string): string {
   // The model inference end point, for models of others than OpenAI: its address ends in /models.
-  if (base.path.endsWith("/models"))
-    return withVersion(`${base.path}/chat/completions`, base, apiVersion ?? "2024-05-01-preview");
-  if (!isDated(apiVersion)) return v1Path(base, "/chat/completions", apiVersion);
-  const prefix = `${withoutOpenAi(base.path)}/openai/deployments/${encodeURIComponent(model)}/chat/completions`;
+  if (base.path.endsWith("/models")) return withVersion(base.path + step, base, apiVersion ?? "2024-05-01-preview");
+  if (!isDated(apiVersion)) return v1Path(base, step, apiVersion);
+  const prefix = `${withoutOpenAi(base.path)}/openai/deployments/${encodeURIComponent(model)}${step}`;
   return withVersion(prefix, base, apiVersion);
 }
 

@@ -5,7 +5,9 @@ import type { ChatOperation, ProviderFactory, ProviderSettings } from "../provid
 import { createChatOperation } from "./chat-operation.ts";
 import type { Dialect, SamplingName } from "./dialect.ts";
 import { dialectNamed } from "./dialects.ts";
+import { createEmbedOperation } from "./embed.ts";
 import { toFailure } from "./failure.ts";
+import type { OperationRules } from "./operation-rules.ts";
 import type { ResponsesRules } from "./responses/request.ts";
 import { createResponsesOperation } from "./responses/responses-operation.ts";
 
@@ -16,7 +18,20 @@ export const createCompatibleProvider: ProviderFactory = (settings) => {
   const dialect = dialectNamed(settings.dialect ?? "generic");
   const name = dialect.name ?? (dialect.id === "generic" ? settings.id : dialect.id);
   const aliases = [...new Set([settings.kind, dialect.id, name, settings.id])];
-  return { name, aliases, authorise: withBearer, toFailure, chat: toChat(settings, dialect, name, aliases) };
+  const operationRules: OperationRules = {
+    dialect,
+    aliases,
+    origin: toAddress(settings, dialect, "").origin,
+    pathOf: (step) => toAddress(settings, dialect, step).path,
+  };
+  return {
+    name,
+    aliases,
+    authorise: withBearer,
+    toFailure,
+    chat: toChat(settings, dialect, name, aliases),
+    embed: createEmbedOperation(operationRules),
+  };
 };
 
 function toChat(
