@@ -1,5 +1,6 @@
 import { createAnthropicProvider } from "./anthropic/index.ts";
 import { createAzureOpenAiProvider } from "./azure-openai/index.ts";
+import { createCohereProvider } from "./cohere/index.ts";
 import { createCompatibleProvider } from "./compatible/index.ts";
 import { createGeminiProvider } from "./gemini/index.ts";
 import { createMistralProvider } from "./mistral/index.ts";
@@ -11,6 +12,7 @@ import { createVertexProvider } from "./vertex/index.ts";
 const factories: Readonly<Record<string, ProviderFactory>> = {
   anthropic: createAnthropicProvider,
   "azure-openai": createAzureOpenAiProvider,
+  cohere: createCohereProvider,
   gemini: createGeminiProvider,
   mistral: createMistralProvider,
   openai: createOpenAiProvider,

@@ -7,7 +7,6 @@ export const protocolsWithoutAdapter: ReadonlySet<string> = new Set([
   "bedrock-converse",
   "bedrock-invoke",
   "cohere-v1-chat",
-  "cohere-v2-chat",
   "ollama-chat",
   "tgi-generate",
 ]);
@@ -19,6 +18,7 @@ const settingsByProtocol: Readonly<Record<string, (corpusCase: CorpusCase) => Pr
   "anthropic-messages": () => ({ id: "claude", kind: "anthropic" }),
   "chat-completions": ({ provider }) => chatSettings(provider),
   responses: ({ provider }) => ({ ...chatSettings(provider), api: "responses" }),
+  "cohere-v2-chat": () => ({ id: "cohere", kind: "cohere" }),
   "google-generate-content": ({ provider }) => googleSettings(provider),
   "vertex-anthropic": () => ({ ...vertexSettings, publisher: "anthropic" }),
 };

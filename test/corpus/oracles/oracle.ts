@@ -1,6 +1,7 @@
 import type { Observed } from "../observed.ts";
 import * as anthropicMessages from "./anthropic-messages.ts";
 import * as chatCompletions from "./chat-completions.ts";
+import * as cohereChat from "./cohere-v2-chat.ts";
 import * as googleGenerateContent from "./google-generate-content.ts";
 import * as responses from "./responses.ts";
 
@@ -16,6 +17,7 @@ export type Oracle = {
 export const oracleByProtocol: Readonly<Record<string, Oracle>> = {
   "anthropic-messages": anthropicMessages,
   "chat-completions": chatCompletions,
+  "cohere-v2-chat": cohereChat,
   responses,
   "google-generate-content": googleGenerateContent,
   "vertex-anthropic": anthropicMessages,

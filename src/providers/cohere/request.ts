@@ -1,0 +1,159 @@
+// A chat request in Cohere's words (docs.cohere.com/reference/chat). The order of members is fixed, so that equal requests
+// give equal bytes.
+import { type CompleteRequest, ReasoningEffort, type ReasoningOptions, ReasoningVisibility } from "../../contract.ts";
+import type { Dialect } from "../compatible/dialect.ts";
+import { dialectNamed } from "../compatible/dialects.ts";
+import { toRawJson } from "../compatible/request-messages.ts";
+import { toSampling } from "../compatible/request-sampling.ts";
+import { type JsonOutObject, writeJson } from "../json-writer.ts";
+import { noteBreakpoints, noteNoCacheControl, noteNoEndUser, noteNoServiceTier, noteTextOnly } from "../note-absent.ts";
+import type { Translation, TranslationContext } from "../provider.ts";
+import { providerOptionsOf } from "../provider-options.ts";
+import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
+import { toPrompt } from "./messages.ts";
+import { toTools } from "./tools.ts";
+
+export type CohereRules = {
+  readonly address: { readonly origin: string; readonly path: string };
+  /** Names under which options and state of this provider stand. */
+  readonly aliases: readonly string[];
+};
+
+/** Sampling parameters and their names; the rest of the row is not used. */
+const samplingDialect: Dialect = {
+  ...dialectNamed("generic"),
+  id: "cohere",
+  sampling: {
+    temperature: "temperature",
+    topP: "p",
+    topK: "k",
+    frequencyPenalty: "frequency_penalty",
+    presencePenalty: "presence_penalty",
+    seed: "seed",
+    stopSequences: "stop_sequences",
+  },
+  stopSequencesMax: 5,
+};
+
+const nothingLacks: ReadonlySet<never> = new Set();
+
+export function toHttpRequest(
+  request: CompleteRequest,
+  mode: "unary" | "stream",
+  context: TranslationContext,
+  { address, aliases }: CohereRules,
+): Translation {
+  const log = createTranslationLog();
+  noteAbsent(request, log);
+  const body: JsonOutObject = {
+    model: context.model,
+    ...toPrompt(request.messages, aliases, log),
+    ...toTools(request, aliases, log),
+    ...toFormat(request, log),
+    ...toSamplingMembers(request, context, log),
+    thinking: toThinking(request.reasoning, context, log),
+    stream: mode === "stream",
+    ...providerOptionsOf(request.providerOptions, aliases),
+  };
+  if (log.violations.length > 0) return { kind: "unsupported", violations: log.violations };
+  const headers = {
+    "content-type": "application/json",
+    accept: mode === "stream" ? "text/event-stream" : "application/json",
+  };
+  return {
+    kind: "request",
+    request: { method: "POST", ...address, headers, body: writeJson(body) },
+    warnings: log.warnings,
+  };
+}
+
+function noteAbsent(request: CompleteRequest, log: TranslationLog): void {
+  noteTextOnly(request, log);
+  noteBreakpoints(request, log);
+  noteNoCacheControl(request, log);
+  noteNoServiceTier(request, log);
+  noteNoEndUser(request, log);
+}
+
+/** `logprobs` is on or off, and tells of the chosen tokens only; penalties are never negative. */
+function toSamplingMembers(request: CompleteRequest, context: TranslationContext, log: TranslationLog): JsonOutObject {
+  const { sampling } = request;
+  if (sampling === undefined) return {};
+  const { topLogprobs, frequencyPenalty, presencePenalty, ...rest } = sampling;
+  if (topLogprobs !== undefined && topLogprobs > 0) {
+    log.adjusted("sampling.top_logprobs", "the provider tells of the chosen tokens only");
+  }
+  const limited: typeof sampling = {
+    ...rest,
+    ...toPenalty("frequencyPenalty", "sampling.frequency_penalty", frequencyPenalty, log),
+    ...toPenalty("presencePenalty", "sampling.presence_penalty", presencePenalty, log),
+  };
+  const members = toSampling(limited, samplingDialect, { lacks: nothingLacks, facts: context.facts }, log);
+  return { ...members, logprobs: topLogprobs === undefined ? undefined : true };
+}
+
+/** From 0 to 1 here, from -2 to 2 in the contract. */
+function toPenalty<Name extends string>(
+  name: Name,
+  field: string,
+  value: number | undefined,
+  log: TranslationLog,
+): { readonly [key in Name]?: number } {
+  if (value === undefined) return {};
+  const limited = Math.min(Math.max(value, 0), 1);
+  if (limited !== value) log.adjusted(field, "the provider takes penalties from 0 to 1");
+  return toMember(name, limited);
+}
+
+function toMember<Name extends string>(name: Name, value: number): { readonly [key in Name]?: number };
+function toMember(name: string, value: number): { readonly [key: string]: number } {
+  return { [name]: value };
+}
+
+/** "Structured outputs": a schema makes the JSON mode exact. */
+function toFormat(request: CompleteRequest, log: TranslationLog): JsonOutObject {
+  const format = request.responseFormat?.format;
+  switch (format?.case) {
+    case undefined:
+    case "text":
+      return {};
+    case "jsonObject":
+      return { response_format: { type: "json_object" } };
+    case "jsonSchema": {
+      const schema = toRawJson(format.value.schemaJson, "response_format.json_schema.schema_json", log);
+      return { response_format: { type: "json_object", json_schema: schema } };
+    }
+    case "grammar":
+      log.unsupported("response_format.grammar", "the provider takes no grammar");
+      return {};
+    default:
+      return format satisfies never;
+  }
+}
+
+/** "Reasoning": on or off, with a budget. */
+function toThinking(
+  options: ReasoningOptions | undefined,
+  { facts }: TranslationContext,
+  log: TranslationLog,
+): JsonOutObject | undefined {
+  if (options === undefined) return undefined;
+  const { effort, budgetTokens, visibility } = options;
+  if (visibility === ReasoningVisibility.HIDDEN) {
+    log.dropped("reasoning.visibility", "the provider always shows reasoning");
+  }
+  if (effort === ReasoningEffort.UNSPECIFIED && budgetTokens === undefined) return undefined;
+  const isOff = effort === ReasoningEffort.NONE || (effort === ReasoningEffort.UNSPECIFIED && budgetTokens === 0);
+  if (facts.reasoning === false) {
+    if (!isOff) log.dropped("reasoning", "this model does not reason");
+    return undefined;
+  }
+  if (isOff) return { type: "disabled" };
+  if (budgetTokens === undefined) {
+    log.adjusted(
+      "reasoning.effort",
+      "reasoning can only be switched on or off, or be given a budget; it was switched on",
+    );
+  }
+  return { type: "enabled", token_budget: budgetTokens };
+}
