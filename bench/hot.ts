@@ -14,6 +14,7 @@ import {
   StreamCompleteRequestSchema,
   UsageEventSchema,
 } from "../src/contract.ts";
+import { compileEncoder } from "../src/encoding/compile-encoder.ts";
 import { CompletionGateway } from "../src/pipeline/gateway.ts";
 import { defaultPipelineLimits } from "../src/pipeline/pipeline-parts.ts";
 import { createUuidV7Source } from "../src/pipeline/uuid-v7.ts";
@@ -59,6 +60,8 @@ const caller = {
   models: ["*"],
 };
 const random = createPooledRandom();
+const encodeEvent = compileEncoder(UsageEventSchema);
+const encodeResponse = compileEncoder(CompleteResponseSchema);
 let eventBytes = 0;
 
 function gatewayOver(upstream: Upstream): CompletionGateway {
@@ -84,11 +87,11 @@ function gatewayOver(upstream: Upstream): CompletionGateway {
     admission: { admit: () => ({ reservedNanoUsd: 0n, settle: () => {} }) },
     ledger: {
       start: async (event) => {
-        eventBytes += toBinary(UsageEventSchema, event).length;
+        eventBytes += encodeEvent(event).length;
       },
       progress: () => {},
       finish: async (event) => {
-        eventBytes += toBinary(UsageEventSchema, event).length;
+        eventBytes += encodeEvent(event).length;
       },
     },
     pricer: catalogue,
@@ -137,7 +140,7 @@ function unaryCall(gateway: CompletionGateway): Promise<void> {
     if (validateComplete(decoded).length > 0) throw new Error("invalid");
     opened.complete(decoded, {
       succeed: (response) => {
-        toBinary(CompleteResponseSchema, response);
+        encodeResponse(response);
         resolve();
       },
       fail: reject,

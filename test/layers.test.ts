@@ -13,6 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   contract: [],
   domain: ["contract"],
   wire: [],
+  encoding: [],
   validation: ["domain", "contract"],
   catalogue: ["domain", "contract", "pipeline/ports", "metering", "config/config"],
   providers: ["domain", "wire", "contract"],
@@ -21,10 +22,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   metering: ["domain", "contract", "pipeline/ports"],
   pipeline: ["domain", "wire", "contract", "providers/provider", "policy", "routing", "metering", "upstream/upstream"],
   upstream: ["domain", "wire", "contract", "pipeline/ports", "config/config"],
-  ledger: ["domain", "contract", "pipeline/ports", "config/config"],
+  ledger: ["domain", "contract", "encoding", "pipeline/ports", "config/config"],
   state: ["domain", "contract", "config/config"],
   telemetry: ["domain", "contract", "pipeline/ports", "config/config"],
-  server: ["domain", "contract", "pipeline/ports", "validation"],
+  server: ["domain", "contract", "encoding", "pipeline/ports", "validation"],
   simulator: ["wire"],
   config: ["domain", "providers/provider"],
   cli: ["*"],
@@ -44,7 +45,7 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/protovalidate": ["validation"],
 };
 
-const pureFolders = ["domain", "wire", "providers", "policy", "routing", "metering", "validation"];
+const pureFolders = ["domain", "wire", "encoding", "providers", "policy", "routing", "metering", "validation"];
 
 describe("the layers of the source tree", () => {
   const files = globSync("**/*.ts", { cwd: source }).filter((file) => !file.endsWith(".test.ts"));

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Cost, type Usage, type UsageEvent, UsageEventSchema, UsageSchema } from "../contract.ts";
+import { compileEncoder } from "../encoding/compile-encoder.ts";
 import { finalsSince } from "./journal/finals-since.ts";
 import { type FolderLock, lockFolder } from "./journal/folder-lock.ts";
 import { recordType } from "./journal/frame.ts";
@@ -13,6 +14,8 @@ import { type Recovered, recover } from "./journal/recover.ts";
 import type { Segment } from "./journal/segment.ts";
 import { toLostEvent } from "./lost-event.ts";
 import { Outbox } from "./outbox.ts";
+
+const encodeEvent = compileEncoder(UsageEventSchema);
 
 export type LedgerLog = {
   /** An operator should know; the ledger goes on. `facts` holds no content and no secret. */
@@ -147,7 +150,7 @@ export class UsageLedger implements JournalOwner<Note> {
   start(event: UsageEvent): Promise<void> {
     event.gatewayInstance = this.#options.instance;
     event.instanceBootId = this.bootId;
-    const payload = toBinary(UsageEventSchema, event);
+    const payload = encodeEvent(event);
     try {
       return this.#opened.append(recordType.start, event.eventId, { event, payload }, payload);
     } catch (error) {
@@ -268,7 +271,7 @@ export class UsageLedger implements JournalOwner<Note> {
     event.gatewayInstance = this.#options.instance;
     event.instanceBootId = this.bootId;
     event.instanceSequence = BigInt(this.#nextSequence);
-    const payload = toBinary(UsageEventSchema, event);
+    const payload = encodeEvent(event);
     const durable = this.#opened.append(recordType.final, event.eventId, { event, payload }, payload);
     this.#nextSequence += 1;
     return durable;

@@ -1,9 +1,9 @@
 // gRPC as the two hot methods need it, on the core stream API of `node:http2`: a third of the cost of connect-node on unary
 // calls and on bursts, and all messages of one upstream read leave in one write. Everything else is connect-node's.
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { toBinary } from "@bufbuild/protobuf";
 import { type CompleteResponse, CompleteResponseSchema, ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
+import { compileEncoder } from "../../encoding/compile-encoder.ts";
 import type { CallHandle, Gateway, OpenCall, OutgoingEvent } from "../../pipeline/ports.ts";
 import { readCallTimeoutMs } from "../call-timeout.ts";
 import { decodeBinary } from "../decode-message.ts";
@@ -247,8 +247,10 @@ class GrpcCall {
   }
 }
 
+const encodeComplete = compileEncoder(CompleteResponseSchema);
+
 function toFrame(response: CompleteResponse): Buffer {
-  const message = toBinary(CompleteResponseSchema, response);
+  const message = encodeComplete(response);
   const frame = Buffer.allocUnsafe(5 + message.length);
   frame[0] = 0;
   frame.writeUInt32BE(message.length, 1);
