@@ -103,7 +103,9 @@ function randomFields(schema: DescMessage, random: Random, depth: number): Recor
 function randomValue(field: DescField, random: Random, depth: number): unknown {
   if (field.message !== undefined) {
     if (field.message.typeName === "google.protobuf.Struct") return { a: [1, null, "x"], b: { c: true } };
-    if (field.message.typeName.startsWith("google.protobuf.Value")) return undefined;
+    if (field.message.typeName === "google.protobuf.Value") {
+      return create(field.message, { kind: { case: "stringValue", value: pick(texts, random) } } as never);
+    }
     return create(field.message, depth > 3 ? {} : (randomFields(field.message, random, depth + 1) as never));
   }
   if (field.enum !== undefined) return pick([0, 1, 2, 99], random);

@@ -1,10 +1,8 @@
 // What one call has cost so far, and how it ended: the facts from which the response and the one usage event are made.
 // Pure bookkeeping: no I/O, and the time comes in as an argument.
-import { create } from "@bufbuild/protobuf";
 import {
   type Attempt,
   AttemptOutcome,
-  AttemptSchema,
   type CompleteRequest,
   type Cost,
   ErrorReason,
@@ -54,8 +52,20 @@ export type AttemptEnd = {
   readonly headers: HttpHeaders;
   /** `undefined`: nothing is known to have been consumed. */
   readonly usage: Usage | undefined;
-  readonly facts?: CompletionFacts | undefined;
+  readonly facts?: Pick<CompletionFacts, "responseModel" | "serviceTier" | "finishReason"> | undefined;
 };
+
+const operationByMethod = {
+  Complete: Operation.CHAT,
+  StreamComplete: Operation.CHAT,
+  CountTokens: Operation.COUNT_TOKENS,
+  Embed: Operation.EMBEDDINGS,
+  Rerank: Operation.RERANK,
+  Moderate: Operation.MODERATION,
+  GenerateImages: Operation.IMAGE_GENERATION,
+  StreamSpeech: Operation.SPEECH,
+  Transcribe: Operation.TRANSCRIPTION,
+} as const satisfies Record<InferenceMethod, Operation>;
 
 export class CallAccount {
   readonly identity: CallIdentity;
@@ -197,8 +207,8 @@ export class CallAccount {
       eventId: id,
       responseId: id,
       requestId: request?.requestId ?? "",
-      operation: method === "CountTokens" ? Operation.COUNT_TOKENS : Operation.CHAT,
-      streaming: method === "StreamComplete",
+      operation: operationByMethod[method],
+      streaming: method === "StreamComplete" || method === "StreamSpeech",
       caller,
       endUserId: request?.endUserId ?? "",
       requestedModel: request?.model ?? "",
@@ -226,13 +236,22 @@ export class CallAccount {
 }
 
 function newAttempt(number: number, { target }: PlannedTarget): Attempt {
-  const record = create(AttemptSchema);
-  record.number = number;
-  record.provider = target.providerName;
-  record.targetId = target.id;
-  record.providerModel = target.model;
-  record.region = target.region;
-  return record;
+  // A literal rather than `create`: the same message at a fifth of the time, twice a call.
+  return {
+    $typeName: "llmgateway.v1.Attempt",
+    number,
+    provider: target.providerName,
+    targetId: target.id,
+    providerModel: target.model,
+    responseModel: "",
+    region: target.region,
+    outcome: AttemptOutcome.UNSPECIFIED,
+    errorReason: ErrorReason.UNSPECIFIED,
+    httpStatus: 0,
+    providerRequestId: "",
+    costNanoUsd: 0n,
+    serviceTier: "",
+  };
 }
 
 /** Outcome of a call that failed: refused by us, or tried and failed. */

@@ -1,21 +1,16 @@
 // The one standard answer, whichever model served it. The unary method sends it whole; a stream sends it in `completed`,
 // less the parts.
-import { create } from "@bufbuild/protobuf";
 import {
+  CacheStatus,
   type CompleteRequest,
   type CompleteResponse,
-  CompleteResponseSchema,
   IncludeOption,
-  MessageSchema,
   type Part,
-  ResponseCacheMode,
   Role,
-  type Warning,
-  WarningKind,
-  WarningSchema,
 } from "../contract.ts";
 import type { CompletionFacts } from "../domain/completion.ts";
 import { toDuration, toTimestamp } from "../metering/usage-event.ts";
+import { answerWarnings } from "./answer-warnings.ts";
 import type { CallAccount } from "./call-account.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 
@@ -31,26 +26,28 @@ export type Answer = {
 export function toCompleteResponse(account: CallAccount, answer: Answer): CompleteResponse {
   const { facts, ready, request } = answer;
   const { usage, cost, timeToFirstTokenMs } = account;
-  const response = create(CompleteResponseSchema);
-  response.responseId = account.identity.id;
-  response.model = ready.planned.target.model;
-  response.createTime = toTimestamp(account.identity.startedMs);
-  const message = create(MessageSchema);
-  message.role = Role.ASSISTANT;
-  message.parts = answer.parts as Part[];
-  response.message = message;
-  response.finishReason = facts.finishReason;
-  response.providerFinishReason = facts.providerFinishReason;
-  response.stopSequence = facts.stopSequence;
+  // A literal rather than `create`: the same message at a fifth of the time.
+  const response: CompleteResponse = {
+    $typeName: "llmgateway.v1.CompleteResponse",
+    responseId: account.identity.id,
+    model: ready.planned.target.model,
+    createTime: toTimestamp(account.identity.startedMs),
+    message: { $typeName: "llmgateway.v1.Message", role: Role.ASSISTANT, parts: answer.parts as Part[], name: "" },
+    finishReason: facts.finishReason,
+    providerFinishReason: facts.providerFinishReason,
+    stopSequence: facts.stopSequence,
+    attempts: account.attempts,
+    warnings: answerWarnings(request, ready, facts.warnings),
+    safetyFindings: [...facts.safetyFindings],
+    responseCacheStatus: CacheStatus.UNSPECIFIED,
+    duration: toDuration(account.durationMs),
+    providerMetadata: {},
+    rawResponseJson: answer.rawResponseJson,
+  };
   if (usage !== undefined) response.usage = usage;
   if (cost !== undefined) response.cost = cost;
-  response.attempts = account.attempts;
-  response.warnings = warningsOf(request, ready, facts);
-  response.safetyFindings = [...facts.safetyFindings];
-  response.duration = toDuration(account.durationMs);
   if (timeToFirstTokenMs !== undefined) response.timeToFirstToken = toDuration(timeToFirstTokenMs);
   if (wants(request, IncludeOption.PROVIDER_METADATA)) response.providerMetadata = { ...facts.providerMetadata };
-  response.rawResponseJson = answer.rawResponseJson;
   return response;
 }
 
@@ -63,28 +60,4 @@ export function withoutParts(response: CompleteResponse): CompleteResponse {
 
 export function wants(request: CompleteRequest, option: IncludeOption): boolean {
   return request.include.length > 0 && request.include.includes(option);
-}
-
-function warningsOf(request: CompleteRequest, ready: ReadyAttempt, facts: CompletionFacts): Warning[] {
-  const warnings = [...ready.warnings, ...facts.warnings];
-  if (ready.planned.modelId !== request.model) {
-    warnings.push(
-      create(WarningSchema, {
-        kind: WarningKind.MODEL_FALLBACK,
-        field: "model",
-        message: `answered by ${ready.planned.modelId}`,
-      }),
-    );
-  }
-  const cacheMode = request.responseCache?.mode ?? ResponseCacheMode.UNSPECIFIED;
-  if (cacheMode !== ResponseCacheMode.UNSPECIFIED && cacheMode !== ResponseCacheMode.OFF) {
-    warnings.push(
-      create(WarningSchema, {
-        kind: WarningKind.PARAMETER_DROPPED,
-        field: "response_cache.mode",
-        message: "this deployment has no response cache",
-      }),
-    );
-  }
-  return warnings;
 }

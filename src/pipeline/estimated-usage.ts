@@ -8,7 +8,14 @@ import { type Usage, UsageSchema, UsageSource } from "../contract.ts";
 export function estimateUsage(known: Usage | undefined, inputTokens: number, outputCharacters: number): Usage {
   const outputTokens = Math.max(known?.outputTokens ?? 0, Math.ceil(outputCharacters / charactersPerToken));
   if (known === undefined) {
-    return create(UsageSchema, { inputTokens, outputTokens, source: UsageSource.ESTIMATED });
+    return {
+      $typeName: "llmgateway.v1.Usage",
+      inputTokens,
+      outputTokens,
+      cacheWrites: [],
+      providerToolCalls: {},
+      source: UsageSource.ESTIMATED,
+    };
   }
   return create(UsageSchema, {
     ...known,

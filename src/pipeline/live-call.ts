@@ -8,7 +8,6 @@ import {
   type Outcome,
   type Usage,
   UsageSchema,
-  UsageSource,
 } from "../contract.ts";
 import { CallFailure, type FieldViolation } from "../domain/call-failure.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
@@ -17,6 +16,8 @@ import { authoriseMethod } from "../policy/authorise.ts";
 import type { Itinerary, PlannedTarget, RouteStep } from "../routing/itinerary.ts";
 import { type CallAccount, type OpenAttempt, outcomeOfFailure } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
+import { estimateUsage } from "./estimated-usage.ts";
+import { firstPriced } from "./first-priced.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { AdmissionRequest, PriceQuery, Pricer, Reservation } from "./ports.ts";
 import { type CallTask, prepareAttempt, type ReadyAttempt } from "./prepare-attempt.ts";
@@ -54,11 +55,16 @@ export class LiveCall {
     return this.#itinerary;
   }
 
-  /** Policy, route, reservation, START: everything before a token is spent. Throws `CallFailure`. */
-  async begin(request: CompleteRequest, streaming: boolean): Promise<void> {
+  /**
+   * Policy, route, reservation, START: everything before a token is spent. Throws `CallFailure`. `unitsMost`: what the call
+   * consumes at most, in each of the units by which such models are billed; default: input and output tokens.
+   */
+  async begin(request: CompleteRequest, streaming: boolean, unitsMost?: UnitsMost): Promise<void> {
     const { account, parts } = this;
     account.request = request;
-    authoriseMethod(account.identity.caller, account.identity.method);
+    const { caller } = account.identity;
+    authoriseMethod(caller, account.identity.method);
+    if (caller.labels !== undefined) Object.assign(request.labels, caller.labels);
     refuseUnavailableFeatures(request);
     const nowMs = parts.clock.nowMs();
     account.inputTokensEstimated = estimateInputTokens(request);
@@ -71,8 +77,8 @@ export class LiveCall {
       deadlineMs: this.deadlineMs,
     });
     account.skip(this.#itinerary.skipped);
-    await this.#admit(request, nowMs);
-    const estimated = create(UsageSchema, { inputTokens: account.inputTokensEstimated, source: UsageSource.ESTIMATED });
+    await this.#admit(request, nowMs, unitsMost);
+    const estimated = estimateUsage(undefined, account.inputTokensEstimated, 0);
     // Written while the first attempt is being translated; awaited before anything is sent.
     this.#recorded = parts.ledger.start(account.toStartEvent(estimated, this.#itinerary.candidates[0]));
     this.#recorded.catch(() => {}); // Heard where it is awaited; a call that ends before that needs no START.
@@ -224,17 +230,17 @@ export class LiveCall {
     return new CallFailure(ErrorReason.INTERNAL, "the gateway met a fault of its own", { cause: error });
   }
 
-  async #admit(request: CompleteRequest, nowMs: number): Promise<void> {
-    const admitted = this.parts.admission.admit(this.#admissionRequest(request), nowMs);
+  async #admit(request: CompleteRequest, nowMs: number, unitsMost: UnitsMost | undefined): Promise<void> {
+    const admitted = this.parts.admission.admit(this.#admissionRequest(request, unitsMost), nowMs);
     this.#reservation = admitted instanceof Promise ? await admitted : admitted;
     this.account.reservedNanoUsd = this.#reservation.reservedNanoUsd;
   }
 
-  #admissionRequest(request: CompleteRequest): AdmissionRequest {
+  #admissionRequest(request: CompleteRequest, unitsMost: UnitsMost | undefined): AdmissionRequest {
     const { account, itinerary } = this;
     const { pricer, clock, limits } = this.parts;
     const maxOutputTokens = outputTokensMax(request, itinerary.candidates, limits.outputTokensAssumed);
-    const usage = { inputTokens: account.inputTokensEstimated, outputTokens: maxOutputTokens };
+    const tokens = { inputTokens: account.inputTokensEstimated, outputTokens: maxOutputTokens };
     return {
       caller: account.identity.caller,
       endUserId: request.endUserId,
@@ -244,7 +250,8 @@ export class LiveCall {
       deadlineMs: this.deadlineMs,
       // Priced only when a budget asks.
       get worstCostNanoUsd() {
-        return worstCost(pricer, itinerary.candidates, create(UsageSchema, usage), {
+        const usages = unitsMost?.(tokens.inputTokens) ?? [create(UsageSchema, tokens)];
+        return worstCost(pricer, itinerary.candidates, usages, {
           projectId: account.identity.caller.projectId,
           serviceTier: request.serviceTier,
           atMs: clock.nowMs(),
@@ -273,18 +280,21 @@ function outputTokensMax(request: CompleteRequest, candidates: readonly PlannedT
   return most;
 }
 
+/** From the estimated input tokens to usages that mean the same: what a model is billed by decides which of them counts. */
+export type UnitsMost = (inputTokens: number) => readonly Usage[];
+
 /** The dearest permitted target decides; `undefined` when one of them has no price. */
 function worstCost(
   pricer: Pricer,
   candidates: readonly PlannedTarget[],
-  usage: Usage,
+  usages: readonly Usage[],
   at: Pick<PriceQuery, "projectId" | "serviceTier" | "atMs">,
 ): bigint | undefined {
   let worst = 0n;
   for (const { target } of candidates) {
     const { providerId, providerName, model } = target;
-    const cost = pricer.price(usage, { ...at, providerId, providerName, model });
-    if (cost.incomplete) return undefined;
+    const { cost } = firstPriced(pricer, usages, { ...at, providerId, providerName, model });
+    if (cost === undefined) return undefined;
     if (cost.totalNanoUsd > worst) worst = cost.totalNanoUsd;
   }
   return worst;

@@ -1,0 +1,32 @@
+import { create } from "@bufbuild/protobuf";
+import { type CompleteRequest, ResponseCacheMode, type Warning, WarningKind, WarningSchema } from "../contract.ts";
+import type { ReadyAttempt } from "./prepare-attempt.ts";
+
+/** What was done differently from what was asked: in translation, in reading the answer, by routing, by this deployment. */
+export function answerWarnings(
+  request: Pick<CompleteRequest, "model" | "responseCache">,
+  ready: Pick<ReadyAttempt, "warnings" | "planned">,
+  ofAnswer: readonly Warning[],
+): Warning[] {
+  const warnings = [...ready.warnings, ...ofAnswer];
+  if (ready.planned.modelId !== request.model) {
+    warnings.push(
+      create(WarningSchema, {
+        kind: WarningKind.MODEL_FALLBACK,
+        field: "model",
+        message: `answered by ${ready.planned.modelId}`,
+      }),
+    );
+  }
+  const cacheMode = request.responseCache?.mode ?? ResponseCacheMode.UNSPECIFIED;
+  if (cacheMode !== ResponseCacheMode.UNSPECIFIED && cacheMode !== ResponseCacheMode.OFF) {
+    warnings.push(
+      create(WarningSchema, {
+        kind: WarningKind.PARAMETER_DROPPED,
+        field: "response_cache.mode",
+        message: "this deployment has no response cache",
+      }),
+    );
+  }
+  return warnings;
+}
