@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CompleteRequestSchema, Role, StreamCompleteRequestSchema } from "../src/contract.ts";
+import { setUpStream } from "../src/ledger/nats-setup.ts";
 import { startNats } from "../test/nats-server.ts";
 import { bounds } from "./bounds.ts";
 import { benchSecret, gatewayModel, writeBenchConfig } from "./config.ts";
@@ -62,7 +63,10 @@ try {
 async function main(): Promise<void> {
   const simulator = await child("simulator", loadCore, ["bench/simulator.ts"]);
   const nats = options["no-nats"] ? undefined : await startNats();
-  if (nats !== undefined) children.push(nats);
+  if (nats !== undefined) {
+    children.push(nats);
+    await setUpStream({ access: { servers: [nats.url] }, stream: "USAGE", subjectPrefix: "llmgateway", maxBytes: 4 << 30 });
+  }
   const config = writeBenchConfig({
     folder,
     simulator: `http://127.0.0.1:${simulator.port}`,
@@ -108,8 +112,9 @@ async function runProfile(profile: Profile, gateway: Child, relay: Child): Promi
   const ours = await gatewayTarget(profile, gateway.port);
   const theirs = httpTarget(profile, relay.port);
   const load = { shape, durationMs, callsMax: 1_000_000 };
-  await measure(gateway.pid, ours, { ...load, durationMs: durationMs / 2 });
-  await measure(relay.pid, theirs, { ...load, durationMs: durationMs / 2 });
+  const warmUpMs = isQuick ? 2_000 : 4_000; // Compiled code takes some ten thousand calls to settle.
+  await measure(gateway.pid, ours, { ...load, durationMs: warmUpMs });
+  await measure(relay.pid, theirs, { ...load, durationMs: warmUpMs });
   const measured = { gateway: [] as Measured[], relay: [] as Measured[] };
   for (let round = 0; round < rounds; round++) {
     measured.gateway.push(await measure(gateway.pid, ours, load));
