@@ -4,6 +4,7 @@ import { createCohereProvider } from "./cohere/index.ts";
 import { createCompatibleProvider } from "./compatible/index.ts";
 import { createGeminiProvider } from "./gemini/index.ts";
 import { createMistralProvider } from "./mistral/index.ts";
+import { createOllamaProvider } from "./ollama/index.ts";
 import { createOpenAiProvider } from "./openai/index.ts";
 import type { Provider, ProviderFactory, ProviderSettings } from "./provider.ts";
 import { createVertexProvider } from "./vertex/index.ts";
@@ -15,6 +16,7 @@ const factories: Readonly<Record<string, ProviderFactory>> = {
   cohere: createCohereProvider,
   gemini: createGeminiProvider,
   mistral: createMistralProvider,
+  ollama: createOllamaProvider,
   openai: createOpenAiProvider,
   "openai-compatible": createCompatibleProvider,
   vertex: createVertexProvider,

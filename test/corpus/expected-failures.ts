@@ -47,6 +47,7 @@ const insideStatus200: Readonly<Record<string, FailureKind>> = {
   "vertex-generate-stream-mid-stream-error-5cc15679": "unavailable",
   "vertex-generate-stream-safety-block-dedb3615": "content-filtered",
   "vertex-generate-unary-safety-block-dfe16821": "content-filtered",
+  "ollama-apichat-stream-mid-stream-error-synthetic-2e016a": "unavailable",
   "openai-chat-stream-mid-stream-error-synthetic-ef3a3d": "unavailable",
   "openai-chat-stream-synthetic-synthetic-c83b0d": "interrupted",
   "tgi-chat-stream-mid-stream-error-synthetic-2abcea": "unavailable",

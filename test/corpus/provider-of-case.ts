@@ -7,7 +7,6 @@ export const protocolsWithoutAdapter: ReadonlySet<string> = new Set([
   "bedrock-converse",
   "bedrock-invoke",
   "cohere-v1-chat",
-  "ollama-chat",
   "tgi-generate",
 ]);
 
@@ -20,6 +19,7 @@ const settingsByProtocol: Readonly<Record<string, (corpusCase: CorpusCase) => Pr
   responses: ({ provider }) => ({ ...chatSettings(provider), api: "responses" }),
   "cohere-v2-chat": () => ({ id: "cohere", kind: "cohere" }),
   "google-generate-content": ({ provider }) => googleSettings(provider),
+  "ollama-chat": () => ({ id: "ollama", kind: "ollama" }),
   "vertex-anthropic": () => ({ ...vertexSettings, publisher: "anthropic" }),
 };
 

@@ -52,11 +52,17 @@ function toMessages(message: Message, field: string, context: Context): readonly
 }
 
 function toBlock(part: Part, field: string, context: Context): Block | undefined {
+  const block = toBareBlock(part, field, context);
+  if (block === undefined || block instanceof RawJson) return block;
+  return { ...block, ...providerOptionsOf(part.providerOptions, context.aliases) };
+}
+
+function toBareBlock(part: Part, field: string, context: Context): Block | undefined {
   const { content } = part;
   const { log } = context;
   switch (content.case) {
     case "text":
-      return { type: "text", text: content.value.text, ...providerOptionsOf(part.providerOptions, context.aliases) };
+      return { type: "text", text: content.value.text };
     case "image":
       return toImage(content.value, `${field}.image`, log);
     case "document":

@@ -1,6 +1,12 @@
 // A chat request in Cohere's words (docs.cohere.com/reference/chat). The order of members is fixed, so that equal requests
 // give equal bytes.
-import { type CompleteRequest, ReasoningEffort, type ReasoningOptions, ReasoningVisibility } from "../../contract.ts";
+import {
+  type CompleteRequest,
+  ReasoningEffort,
+  type ReasoningOptions,
+  ReasoningVisibility,
+  type SamplingParams,
+} from "../../contract.ts";
 import type { Dialect } from "../compatible/dialect.ts";
 import { dialectNamed } from "../compatible/dialects.ts";
 import { toRawJson } from "../compatible/request-messages.ts";
@@ -75,39 +81,37 @@ function noteAbsent(request: CompleteRequest, log: TranslationLog): void {
   noteNoEndUser(request, log);
 }
 
-/** `logprobs` is on or off, and tells of the chosen tokens only; penalties are never negative. */
+/** `logprobs` is on or off, and tells of the chosen tokens only. */
 function toSamplingMembers(request: CompleteRequest, context: TranslationContext, log: TranslationLog): JsonOutObject {
-  const { sampling } = request;
-  if (sampling === undefined) return {};
-  const { topLogprobs, frequencyPenalty, presencePenalty, ...rest } = sampling;
+  if (request.sampling === undefined) return {};
+  const { topLogprobs, ...sampling } = withinLimits(request.sampling, log);
   if (topLogprobs !== undefined && topLogprobs > 0) {
     log.adjusted("sampling.top_logprobs", "the provider tells of the chosen tokens only");
   }
-  const limited: typeof sampling = {
-    ...rest,
-    ...toPenalty("frequencyPenalty", "sampling.frequency_penalty", frequencyPenalty, log),
-    ...toPenalty("presencePenalty", "sampling.presence_penalty", presencePenalty, log),
-  };
-  const members = toSampling(limited, samplingDialect, { lacks: nothingLacks, facts: context.facts }, log);
+  const members = toSampling(sampling, samplingDialect, { lacks: nothingLacks, facts: context.facts }, log);
   return { ...members, logprobs: topLogprobs === undefined ? undefined : true };
 }
 
-/** From 0 to 1 here, from -2 to 2 in the contract. */
-function toPenalty<Name extends string>(
-  name: Name,
-  field: string,
-  value: number | undefined,
-  log: TranslationLog,
-): { readonly [key in Name]?: number } {
-  if (value === undefined) return {};
-  const limited = Math.min(Math.max(value, 0), 1);
-  if (limited !== value) log.adjusted(field, "the provider takes penalties from 0 to 1");
-  return toMember(name, limited);
-}
+/** Ranges that are narrower than the contract's ("Chat", body). */
+const limits = {
+  topP: { field: "sampling.top_p", least: 0.01, most: 0.99 },
+  topK: { field: "sampling.top_k", least: 0, most: 500 },
+  frequencyPenalty: { field: "sampling.frequency_penalty", least: 0, most: 1 },
+  presencePenalty: { field: "sampling.presence_penalty", least: 0, most: 1 },
+} as const;
 
-function toMember<Name extends string>(name: Name, value: number): { readonly [key in Name]?: number };
-function toMember(name: string, value: number): { readonly [key: string]: number } {
-  return { [name]: value };
+const limitedNames = ["topP", "topK", "frequencyPenalty", "presencePenalty"] as const;
+
+function withinLimits(sampling: SamplingParams, log: TranslationLog): SamplingParams {
+  const limited = { ...sampling };
+  for (const name of limitedNames) {
+    const value = sampling[name];
+    if (value === undefined) continue;
+    const { field, least, most } = limits[name];
+    limited[name] = Math.min(Math.max(value, least), most);
+    if (limited[name] !== value) log.adjusted(field, `the provider takes ${least} to ${most}`);
+  }
+  return limited;
 }
 
 /** "Structured outputs": a schema makes the JSON mode exact. */

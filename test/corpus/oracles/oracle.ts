@@ -3,6 +3,7 @@ import * as anthropicMessages from "./anthropic-messages.ts";
 import * as chatCompletions from "./chat-completions.ts";
 import * as cohereChat from "./cohere-v2-chat.ts";
 import * as googleGenerateContent from "./google-generate-content.ts";
+import * as ollamaChat from "./ollama-chat.ts";
 import * as responses from "./responses.ts";
 
 /** An independent reading of raw answers, to compare the translation with. */
@@ -18,6 +19,7 @@ export const oracleByProtocol: Readonly<Record<string, Oracle>> = {
   "anthropic-messages": anthropicMessages,
   "chat-completions": chatCompletions,
   "cohere-v2-chat": cohereChat,
+  "ollama-chat": ollamaChat,
   responses,
   "google-generate-content": googleGenerateContent,
   "vertex-anthropic": anthropicMessages,
