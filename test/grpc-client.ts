@@ -8,6 +8,8 @@ export type CallOptions = {
   readonly secret?: string | undefined;
   readonly deadlineMs?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Cancels a unary call. */
+  readonly signal?: AbortSignal | undefined;
 };
 
 export class TestClient {
@@ -31,7 +33,7 @@ export class TestClient {
     options: CallOptions = {},
   ): Promise<MessageShape<Output>> {
     return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
+      const call = this.#client.makeUnaryRequest(
         pathOf(method),
         (message: MessageShape<Input>) => Buffer.from(toBinary(method.input, message)),
         (bytes: Buffer) => fromBinary(method.output, bytes),
@@ -44,6 +46,7 @@ export class TestClient {
           else resolve(response);
         },
       );
+      options.signal?.addEventListener("abort", () => call.cancel());
     });
   }
 
