@@ -63,6 +63,11 @@ const waitingBytesMax = 32 << 20;
 const finalReserveBytes = 4096;
 /** Longest wait of a record that nobody waits for. */
 const lazyMs = 100;
+/** A group of this many records says that many calls are under way. */
+const busyRecords = 4;
+const gatherMs = 1;
+/** So many do not wait longer. */
+const gatherRecordsMax = 128;
 const fullRetryMs = 1_000;
 const poisonedRetryMs = 5_000;
 const segmentBytesDefault = 64 << 20;
@@ -79,6 +84,7 @@ export class Journal<Note> {
   #writing = false;
   #scheduled = false;
   #lazyTimer: NodeJS.Timeout | undefined;
+  #gathering: NodeJS.Timeout | undefined;
   #poison: Error | undefined;
   #fullUntilMs = 0;
   #closed = false;
@@ -222,7 +228,7 @@ export class Journal<Note> {
   }
 
   #armLazyTimer(): void {
-    if (this.#writing || this.#scheduled || this.#lazyTimer !== undefined) return;
+    if (this.#writing || this.#scheduled || this.#gathering !== undefined || this.#lazyTimer !== undefined) return;
     this.#lazyTimer = setTimeout(() => {
       this.#lazyTimer = undefined;
       this.#flush();
@@ -233,6 +239,7 @@ export class Journal<Note> {
   /** One turn of the event loop gathers what arrives together. */
   #schedule(): void {
     if (this.#writing || this.#scheduled) return;
+    if (this.#gathering !== undefined && this.#waiting.records < gatherRecordsMax) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
@@ -242,6 +249,8 @@ export class Journal<Note> {
 
   #flush(): void {
     if (this.#writing) return;
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     const group = this.#waiting;
     if (group.records === 0 || this.#poison !== undefined) {
       this.#idle?.resolve();
@@ -307,7 +316,20 @@ export class Journal<Note> {
     group.settled.resolve();
     this.#spare = group.buffer.length > groupBytesKept ? undefined : emptied(group);
     this.#writing = false;
-    this.#flush();
+    if (group.records >= busyRecords && !this.#closed) this.#gather();
+    else this.#flush();
+  }
+
+  /**
+   * Under load the next group waits a moment for company: a write costs two switches of the thread and a sync of the disk,
+   * whatever it carries. With 64 calls at once that took 25 µs of CPU off each (bench/run.ts, 2026-11-24). A journal that
+   * is not busy never waits.
+   */
+  #gather(): void {
+    this.#gathering = setTimeout(() => {
+      this.#gathering = undefined;
+      this.#flush();
+    }, gatherMs);
   }
 
   /** A full disk lets the journal go on; anything else poisons it. */
