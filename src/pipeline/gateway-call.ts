@@ -1,5 +1,6 @@
 // What an authenticated call turns into: a life of its own, or, with a request id or a cursor that is known, a reader of
 // another call's answer.
+import { isMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import {
   CacheStatus,
   type CompleteRequest,
@@ -9,17 +10,30 @@ import {
   ErrorReason,
   type StreamCompleteRequest,
   type StreamCursor,
+  type StreamSpeechRequest,
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
 import { authoriseMethod, mayUseModel, modelRefusal } from "../policy/authorise.ts";
 import { complete } from "./complete.ts";
 import { countTokens } from "./count-tokens.ts";
 import type { LiveCall } from "./live-call.ts";
-import type { CallHandle, OpenCall, StreamSink, UnarySink } from "./ports.ts";
-import { payloadDigest } from "./replay/payload-digest.ts";
+import { toCompleteRequest } from "./operation.ts";
+import { operations, type ServedOperation } from "./operations/operations.ts";
+import type {
+  CallHandle,
+  OpenCall,
+  OperationMethod,
+  OperationMethods,
+  SpeechSink,
+  StreamSink,
+  UnarySink,
+} from "./ports.ts";
+import { messageDigest, payloadDigest } from "./replay/payload-digest.ts";
 import { replayAsStream } from "./replay/replay-as-stream.ts";
-import type { ReplayEnd, ReplayEntry, ReplayStore } from "./replay/replay-store.ts";
+import type { OperationAnswer, ReplayEnd, ReplayEntry, ReplayStore } from "./replay/replay-store.ts";
 import { StreamLife } from "./stream-complete.ts";
+import { SpeechLife } from "./stream-speech.ts";
+import { textPart } from "./text-part.ts";
 
 export class GatewayCall implements OpenCall {
   readonly #call: LiveCall;
@@ -81,20 +95,92 @@ export class GatewayCall implements OpenCall {
     return this.#handle();
   }
 
+  operate<Method extends OperationMethod>(
+    method: Method,
+    request: OperationMethods[Method]["request"],
+    sink: UnarySink<OperationMethods[Method]["response"]>,
+  ): CallHandle {
+    return this.#operate(operations[method], request, sink);
+  }
+
+  #operate<Request extends Message, Response extends OperationAnswer>(
+    operation: ServedOperation<Request, Response>,
+    request: Request,
+    sink: UnarySink<Response>,
+  ): CallHandle {
+    const view = operation.toView(request);
+    const refusal = this.#refusal(view);
+    if (refusal !== undefined) return this.#refuse(view, refusal, sink);
+    if (view.requestId === "") {
+      this.#run(operation.run(this.#call, request, view, sink), sink);
+      return this.#handle();
+    }
+    const digest = messageDigest(operation.requestSchema, request);
+    const known = this.#known(view, digest);
+    if (known instanceof CallFailure) return this.#refuse(view, known, sink);
+    if (known !== undefined) return this.#joinOperation(known, operation, sink);
+    return this.#rememberedOperation(operation, request, view, digest, sink);
+  }
+
+  streamSpeech(request: StreamSpeechRequest, sink: SpeechSink): CallHandle {
+    const view = toCompleteRequest(request, [textPart(request.text)]);
+    const refusal = this.#refusal(view);
+    if (refusal !== undefined) return this.#refuse(view, refusal, sink);
+    const life = new SpeechLife(this.#call, request, view, sink);
+    this.#run(life.run(), sink);
+    return { cancel: () => this.#call.scope.stop("caller"), resume: () => life.resume() };
+  }
+
   reject(failure: CallFailure): void {
     void this.#call.endFailed(failure); // Never rejects: a fault of the journal is its answer.
   }
 
   // ── Calls that have a life of their own ───────────────────────────────────────────────────────────────────────────
 
-  /** A unary call whose answer is kept for its request id. */
   #remembered(request: CompleteRequest, digest: string, sink: UnarySink<CompleteResponse>): CallHandle {
-    const entry = this.#begin(request.requestId, digest, false, false);
+    return this.#keptFor(
+      request.requestId,
+      digest,
+      sink,
+      (response) => ({ kind: "response", response }),
+      (kept, onCancelled) => complete(this.#call, request, kept, onCancelled),
+    );
+  }
+
+  #rememberedOperation<Request extends Message, Response extends OperationAnswer>(
+    operation: ServedOperation<Request, Response>,
+    request: Request,
+    view: CompleteRequest,
+    digest: string,
+    sink: UnarySink<Response>,
+  ): CallHandle {
+    return this.#keptFor(
+      view.requestId,
+      digest,
+      sink,
+      (response) => ({
+        kind: "operation",
+        response,
+        bytes: toBinary(operation.responseSchema, response).length,
+      }),
+      (kept, onCancelled) => operation.run(this.#call, request, view, kept, onCancelled),
+    );
+  }
+
+  /** A unary call whose answer is kept for its request id. */
+  #keptFor<Response>(
+    requestId: string,
+    digest: string,
+    sink: UnarySink<Response>,
+    toEnd: (response: Response) => ReplayEnd,
+    live: (kept: UnarySink<Response>, onCancelled: () => void) => Promise<void>,
+  ): CallHandle {
+    const entry = this.#begin(requestId, digest, false, false);
     entry.stop = () => this.#call.scope.stop("caller");
     let isGone = false;
-    const kept: UnarySink<CompleteResponse> = {
+    const kept: UnarySink<Response> = {
       succeed: (response) => {
-        this.#replays.ended(entry, { kind: "response", response });
+        this.#replays.ended(entry, toEnd(response));
         if (!isGone) sink.succeed(response);
       },
       fail: (failure) => {
@@ -103,7 +189,7 @@ export class GatewayCall implements OpenCall {
       },
     };
     this.#run(
-      complete(this.#call, request, kept, () => this.#replays.ended(entry, cancelled)),
+      live(kept, () => this.#replays.ended(entry, cancelled)),
       kept,
     );
     return {
@@ -168,13 +254,37 @@ export class GatewayCall implements OpenCall {
   }
 
   #join(entry: ReplayEntry, sink: UnarySink<CompleteResponse>): CallHandle {
+    return this.#joinAnswer(entry, sink, (end, wasOver) =>
+      end.kind === "response" ? replayed(end.response, wasOver) : undefined,
+    );
+  }
+
+  #joinOperation<Request extends Message, Response extends OperationAnswer>(
+    entry: ReplayEntry,
+    { responseSchema }: ServedOperation<Request, Response>,
+    sink: UnarySink<Response>,
+  ): CallHandle {
+    return this.#joinAnswer(entry, sink, (end, wasOver) =>
+      end.kind === "operation" && isMessage(end.response, responseSchema)
+        ? withCacheStatus(end.response, wasOver)
+        : undefined,
+    );
+  }
+
+  #joinAnswer<Response>(
+    entry: ReplayEntry,
+    sink: UnarySink<Response>,
+    toAnswer: (end: ReplayEnd, wasOver: boolean) => Response | undefined,
+  ): CallHandle {
     this.#replay(entry);
     const wasOver = entry.end !== undefined;
     let isGone = false;
     this.#whenEnded(entry, (end) => {
       if (isGone) return;
-      if (end.kind === "response") sink.succeed(replayed(end.response, wasOver));
-      else sink.fail(end.failure);
+      const answer = toAnswer(end, wasOver);
+      if (answer !== undefined) sink.succeed(answer);
+      else if (end.kind === "failure") sink.fail(end.failure);
+      else sink.fail(otherMethod());
     });
     return {
       cancel: () => {
@@ -195,6 +305,7 @@ export class GatewayCall implements OpenCall {
     this.#whenEnded(entry, (end) => {
       if (isGone) return;
       if (end.kind === "failure") sink.fail(end.failure);
+      else if (end.kind === "operation") sink.fail(otherMethod());
       else replayAsStream(replayed(end.response, wasOver), request.options?.repeatPartsAtEnd === true, sink);
     });
     return {
@@ -286,4 +397,18 @@ function missingStart(): CallFailure {
 
 function replayed(response: CompleteResponse, wasOver: boolean): CompleteResponse {
   return { ...response, responseCacheStatus: wasOver ? CacheStatus.REPLAYED : CacheStatus.COALESCED };
+}
+
+function withCacheStatus<Response extends OperationAnswer>(response: Response, wasOver: boolean): Response {
+  const { info } = response;
+  if (info === undefined) return response;
+  return {
+    ...response,
+    info: { ...info, responseCacheStatus: wasOver ? CacheStatus.REPLAYED : CacheStatus.COALESCED },
+  };
+}
+
+/** Cannot happen while the digest of a payload names its type; a caller is told rather than left waiting. */
+function otherMethod(): CallFailure {
+  return new CallFailure(ErrorReason.REQUEST_ID_REUSED, "the request id was used with another method");
 }

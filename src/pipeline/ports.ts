@@ -6,8 +6,20 @@ import type {
   Cost,
   CountTokensRequest,
   CountTokensResponse,
+  EmbedRequest,
+  EmbedResponse,
+  GenerateImagesRequest,
+  GenerateImagesResponse,
+  ModerateRequest,
+  ModerateResponse,
   Price,
+  RerankRequest,
+  RerankResponse,
   StreamCompleteRequest,
+  StreamSpeechRequest,
+  StreamSpeechResponse,
+  TranscribeRequest,
+  TranscribeResponse,
   Usage,
   UsageEvent,
 } from "../contract.ts";
@@ -19,7 +31,18 @@ import type { ModelFacts } from "../domain/target.ts";
 
 // ── What `server/` calls ────────────────────────────────────────────────────────────────────────────────────────────
 
-export type InferenceMethod = "Complete" | "StreamComplete" | "CountTokens";
+/** Methods that are not chat and answer once. */
+export type OperationMethods = {
+  readonly Embed: { readonly request: EmbedRequest; readonly response: EmbedResponse };
+  readonly Rerank: { readonly request: RerankRequest; readonly response: RerankResponse };
+  readonly Moderate: { readonly request: ModerateRequest; readonly response: ModerateResponse };
+  readonly GenerateImages: { readonly request: GenerateImagesRequest; readonly response: GenerateImagesResponse };
+  readonly Transcribe: { readonly request: TranscribeRequest; readonly response: TranscribeResponse };
+};
+
+export type OperationMethod = keyof OperationMethods;
+
+export type InferenceMethod = "Complete" | "StreamComplete" | "CountTokens" | "StreamSpeech" | OperationMethod;
 
 /** What is known of a call before its message was decoded. */
 export type CallStart = {
@@ -53,6 +76,12 @@ export interface OpenCall {
   complete(request: CompleteRequest, sink: UnarySink<CompleteResponse>): CallHandle;
   streamComplete(request: StreamCompleteRequest, sink: StreamSink): CallHandle;
   countTokens(request: CountTokensRequest, sink: UnarySink<CountTokensResponse>): CallHandle;
+  operate<Method extends OperationMethod>(
+    method: Method,
+    request: OperationMethods[Method]["request"],
+    sink: UnarySink<OperationMethods[Method]["response"]>,
+  ): CallHandle;
+  streamSpeech(request: StreamSpeechRequest, sink: SpeechSink): CallHandle;
   /** The message could not be read (bad framing, garbage, too large): the call ends without a provider. */
   reject(failure: CallFailure): void;
 }
@@ -76,6 +105,14 @@ export interface StreamSink {
   /** Sends what was pushed. False: the caller reads slowly; the pipeline stops reading until `CallHandle.resume`. */
   flush(): boolean;
   /** The stream ended well; `completed` was pushed and flushed before. */
+  succeed(): void;
+  fail(failure: CallFailure): void;
+}
+
+/** As `StreamSink`, for pieces of speech. */
+export interface SpeechSink {
+  push(piece: StreamSpeechResponse): void;
+  flush(): boolean;
   succeed(): void;
   fail(failure: CallFailure): void;
 }

@@ -139,9 +139,28 @@ describe.each(transports)("%s", (_name, connectTo) => {
     expect(test.logged).toHaveLength(1);
   });
 
-  it("says of methods that are not served that the feature is off", async () => {
+  it("gives operations that are not chat to the pipeline, and what they fail with to the caller", async () => {
+    const inputs = [{ parts: [{ content: { case: "text" as const, value: { text: "hello" } } }] }];
+    const failure = await failureOf(client.embed({ model: "fail:PROVIDER_OVERLOADED", inputs }, { headers }));
+    expect(failure).toMatchObject({ code: Code.Unavailable, reason: "PROVIDER_OVERLOADED" });
+    expect(test.gateway.calls.map(({ start }) => start.method)).toEqual(["Embed"]);
+  });
+
+  it("checks an operation by the rules of the contract before the pipeline sees it", async () => {
     const failure = await failureOf(client.embed({ model: "echo", inputs: [{ parts: [] }] }, { headers }));
-    expect(failure).toMatchObject({ code: Code.Unimplemented, reason: "FEATURE_DISABLED" });
+    expect(failure).toMatchObject({ code: Code.InvalidArgument, reason: "INVALID_REQUEST" });
+    expect(test.gateway.calls.map(({ outcome }) => outcome)).toEqual(["rejected"]);
+  });
+
+  it("streams speech piece by piece, and the facts last", async () => {
+    const heard: string[] = [];
+    let responseId = "";
+    for await (const piece of client.streamSpeech({ model: "echo", text: "one two three" }, { headers })) {
+      heard.push(new TextDecoder().decode(piece.data));
+      responseId = piece.info?.responseId ?? "";
+    }
+    expect(heard).toEqual(["one", "two", "three", ""]);
+    expect(responseId).toBe("response-1");
   });
 
   it("gives the deadline to the pipeline and cancels when the caller goes", async () => {

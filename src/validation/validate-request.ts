@@ -3,8 +3,14 @@ import {
   CompleteRequestSchema,
   type CountTokensRequest,
   CountTokensRequestSchema,
+  EmbedRequestSchema,
+  GenerateImagesRequestSchema,
+  ModerateRequestSchema,
+  RerankRequestSchema,
   type StreamCompleteRequest,
   StreamCompleteRequestSchema,
+  StreamSpeechRequestSchema,
+  TranscribeRequestSchema,
 } from "../contract.ts";
 import type { FieldViolation } from "../domain/call-failure.ts";
 import { compileRules } from "./compile-rules.ts";
@@ -14,6 +20,14 @@ import { Trail } from "./trail.ts";
 const checkComplete = compileRules(CompleteRequestSchema);
 const checkStream = compileRules(StreamCompleteRequestSchema);
 const checkCount = compileRules(CountTokensRequestSchema);
+
+/** Requests that are not chat keep to the plain rules: each provider says for itself which parts it takes. */
+export const validateEmbed = compileRules(EmbedRequestSchema);
+export const validateRerank = compileRules(RerankRequestSchema);
+export const validateModerate = compileRules(ModerateRequestSchema);
+export const validateGenerateImages = compileRules(GenerateImagesRequestSchema);
+export const validateStreamSpeech = compileRules(StreamSpeechRequestSchema);
+export const validateTranscribe = compileRules(TranscribeRequestSchema);
 
 /** What is wrong with the request, by the rules of the contract; none: it may be served. */
 export function validateComplete(request: CompleteRequest): readonly FieldViolation[] {

@@ -1,10 +1,15 @@
 import { hash } from "node:crypto";
-import { type JsonValue, toJson } from "@bufbuild/protobuf";
+import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
 import { type CompleteRequest, CompleteRequestSchema } from "../../contract.ts";
 
 /** Equal for equal payloads, whatever the order of their map entries; SHA-256 in hex. */
 export function payloadDigest(request: CompleteRequest): string {
-  return hash("sha256", JSON.stringify(sorted(toJson(CompleteRequestSchema, request))), "hex");
+  return messageDigest(CompleteRequestSchema, request);
+}
+
+/** The same for any request; messages of two types never have one digest. */
+export function messageDigest<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): string {
+  return hash("sha256", `${schema.typeName}\n${JSON.stringify(sorted(toJson(schema, message)))}`, "hex");
 }
 
 function sorted(value: JsonValue): JsonValue {

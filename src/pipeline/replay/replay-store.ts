@@ -1,6 +1,7 @@
 // What is remembered of calls that may be asked for again: streams with a cursor, and calls with a request id. Bounded in
 // entries, content and time; the oldest goes first. Scoped to the project: an id of another project is not found.
-import type { CompleteResponse } from "../../contract.ts";
+import type { Message } from "@bufbuild/protobuf";
+import type { CompleteResponse, ResponseInfo } from "../../contract.ts";
 import type { CallFailure } from "../../domain/call-failure.ts";
 import type { Clock, StreamSink } from "../ports.ts";
 import { Broadcast } from "./broadcast.ts";
@@ -28,7 +29,11 @@ export const defaultReplayLimits: ReplayLimits = {
 /** How a call ended, for those who joined it. */
 export type ReplayEnd =
   | { readonly kind: "response"; readonly response: CompleteResponse }
+  /** Of an operation that is not chat. */
+  | { readonly kind: "operation"; readonly response: OperationAnswer; readonly bytes: number }
   | { readonly kind: "failure"; readonly failure: CallFailure };
+
+export type OperationAnswer = Message & { readonly info?: ResponseInfo | undefined };
 
 export type ReplayEntry = {
   readonly projectId: string;
@@ -105,11 +110,11 @@ export class ReplayStore {
   ended(entry: ReplayEntry, end: ReplayEnd): void {
     entry.end = end;
     for (const hear of entry.waiting.splice(0)) hear(end);
-    const isFinal = end.kind === "response" || end.failure.facts.retryAfterMs === undefined;
+    const isFinal = end.kind !== "failure" || end.failure.facts.retryAfterMs === undefined;
     const keepMs = entry.requestId !== "" && isFinal ? this.#limits.rememberMs : this.#limits.resumeWindowMs;
     entry.expiresMs = this.#clock.nowMs() + keepMs;
     if (!isFinal) this.#entries.delete(`q${entry.projectId}\n${entry.requestId}`);
-    entry.characters = entry.broadcast?.characters ?? (end.kind === "response" ? sizeOf(end.response) : 0);
+    entry.characters = entry.broadcast?.characters ?? sizeOf(end);
     this.#characters += entry.characters;
     this.#makeRoom();
   }
@@ -169,9 +174,11 @@ function keysOf(entry: ReplayEntry): readonly string[] {
   return entry.requestId === "" ? [byResponse] : [byResponse, `q${entry.projectId}\n${entry.requestId}`];
 }
 
-function sizeOf(response: CompleteResponse): number {
+function sizeOf(end: ReplayEnd): number {
+  if (end.kind === "failure") return 0;
+  if (end.kind === "operation") return end.bytes;
   let characters = 512;
-  for (const { content } of response.message?.parts ?? []) {
+  for (const { content } of end.response.message?.parts ?? []) {
     const value = content.value as { text?: string; argumentsJson?: string; data?: Uint8Array } | undefined;
     characters += (value?.text?.length ?? 0) + (value?.argumentsJson?.length ?? 0) + (value?.data?.length ?? 0) + 64;
   }

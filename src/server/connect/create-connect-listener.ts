@@ -8,21 +8,20 @@ import { Code, ConnectError, type ConnectRouter, createConnectRouter, createCont
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { CallFailure } from "../../domain/call-failure.ts";
-import type { InferenceMethod } from "../../pipeline/ports.ts";
+import type { Gateway, InferenceMethod } from "../../pipeline/ports.ts";
 import { readCallTimeoutMs } from "../call-timeout.ts";
 import { pathOf, sendText } from "../http-endpoints.ts";
-import { inferenceMethods, inferencePath } from "../inference-methods.ts";
+import { inferenceMethodNames, inferenceMethods, inferencePath } from "../inference-methods.ts";
 import type { NodeRequest, NodeResponse } from "../node-http.ts";
 import { readPeerCertificate } from "../peer-certificate.ts";
 import type { ServerLogger } from "../server-logger.ts";
-import type { Services } from "../services.ts";
 import { toCallFailure } from "../to-call-failure.ts";
 import { collectBody } from "./collect-body.ts";
 import { emptyBodyOf, type MessageForm, messageFormOf, readMessage } from "./message-form.ts";
 import { type PreparedCall, peerKey, preparedCallKey } from "./prepared-call.ts";
 
 export type ConnectListenerOptions = {
-  readonly services: Services;
+  readonly gateway: Gateway;
   readonly logger: ServerLogger;
   readonly maxRequestBytes: number;
   /** Ends every call that is left; its reason is the `CallFailure` that they end with. */
@@ -45,7 +44,7 @@ export function createConnectListener(options: ConnectListenerOptions): ConnectL
   options.register(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const methodByPath = new Map<string, InferenceMethod>(
-    (["Complete", "StreamComplete", "CountTokens"] as const).map((method) => [inferencePath(method), method]),
+    inferenceMethodNames.map((method) => [inferencePath(method), method]),
   );
 
   return (request, response) => {
@@ -120,7 +119,7 @@ async function open(
   const header = (name: string) => firstOf(request.headers[name]);
   const reading = read(inferenceMethods[method].schema, form, request, options);
   try {
-    const opened = await options.services.gateway.open({
+    const opened = await options.gateway.open({
       method,
       header,
       timeoutMs: readCallTimeoutMs(header),

@@ -1,16 +1,17 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { InferenceService } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
-import type { InferenceMethod, OpenCall } from "../../pipeline/ports.ts";
+import type { InferenceMethod, OpenCall, OperationMethod, OperationMethods } from "../../pipeline/ports.ts";
 import { readCallTimeoutMs } from "../call-timeout.ts";
 import { assertValid, type InferenceMethodSpec, inferenceMethods } from "../inference-methods.ts";
 import type { Services } from "../services.ts";
 import { messageOf, peerKey, preparedCallKey } from "./prepared-call.ts";
-import { runStream, runUnary } from "./run-call.ts";
+import { runSpeech, runStream, runUnary } from "./run-call.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
-/** Complete and StreamComplete for what does not come as plain gRPC, CountTokens for all, and the rest as not served. */
+/** Complete and StreamComplete for what does not come as plain gRPC, and the other methods for all. */
 export function registerInferenceService(router: ConnectRouter, { gateway }: Services, calls: ServiceCalls): void {
   const open = (method: InferenceMethod, context: HandlerContext) => {
     const header = (name: string) => context.requestHeader.get(name) ?? undefined;
@@ -48,7 +49,25 @@ export function registerInferenceService(router: ConnectRouter, { gateway }: Ser
     }
   };
 
-  const notServed = (name: string) => () => Promise.reject(calls.toError(calls.disabled(name)));
+  const operation =
+    <Method extends OperationMethod>(
+      method: Method,
+      spec: InferenceMethodSpec<GenMessage<OperationMethods[Method]["request"]>>,
+    ) =>
+    async (
+      request: OperationMethods[Method]["request"],
+      context: HandlerContext,
+    ): Promise<OperationMethods[Method]["response"]> => {
+      try {
+        const [opened, message] = await begin(method, spec, request, context);
+        return await runUnary<OperationMethods[Method]["response"]>(
+          (sink) => opened.operate(method, message, sink),
+          context.signal,
+        );
+      } catch (error) {
+        throw calls.toError(error);
+      }
+    };
 
   router.service(InferenceService, {
     async complete(request, context) {
@@ -75,14 +94,18 @@ export function registerInferenceService(router: ConnectRouter, { gateway }: Ser
         throw calls.toError(error);
       }
     },
-    embed: notServed("Embed"),
-    rerank: notServed("Rerank"),
-    moderate: notServed("Moderate"),
-    generateImages: notServed("GenerateImages"),
-    // biome-ignore lint/correctness/useYield: a server stream that fails before its first message.
-    async *streamSpeech() {
-      throw calls.toError(calls.disabled("StreamSpeech"));
+    embed: operation("Embed", inferenceMethods.Embed),
+    rerank: operation("Rerank", inferenceMethods.Rerank),
+    moderate: operation("Moderate", inferenceMethods.Moderate),
+    generateImages: operation("GenerateImages", inferenceMethods.GenerateImages),
+    transcribe: operation("Transcribe", inferenceMethods.Transcribe),
+    async *streamSpeech(request, context) {
+      try {
+        const [opened, message] = await begin("StreamSpeech", inferenceMethods.StreamSpeech, request, context);
+        yield* runSpeech((sink) => opened.streamSpeech(message, sink), context.signal);
+      } catch (error) {
+        throw calls.toError(error);
+      }
     },
-    transcribe: notServed("Transcribe"),
   });
 }

@@ -1,12 +1,12 @@
 // The pipeline's sinks as what connect-node wants: a promise, and an async iterable with backpressure. `ctx.signal` also
 // aborts after every call that went well, so that an abort counts as a cancel only before the end was heard.
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorReason, type StreamCompleteResponse } from "../../contract.ts";
+import { ErrorReason, type StreamCompleteResponse, type StreamSpeechResponse } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
-import type { CallHandle, OutgoingEvent, StreamSink, UnarySink } from "../../pipeline/ports.ts";
+import type { CallHandle, OutgoingEvent, SpeechSink, StreamSink, UnarySink } from "../../pipeline/ports.ts";
 import { toStreamResponse } from "../grpc/to-stream-response.ts";
 
-/** Events that may wait for a slow reader before the pipeline is told to stop. */
+/** Messages that may wait for a slow reader before the pipeline is told to stop. */
 const waitingMax = 64;
 
 export async function runUnary<Response>(
@@ -26,12 +26,34 @@ export async function runUnary<Response>(
   }
 }
 
-export async function* runStream(
+export function runStream(
   start: (sink: StreamSink) => CallHandle,
   signal: AbortSignal,
 ): AsyncIterable<StreamCompleteResponse> {
-  const queue = new EventQueue();
-  const handle = start(queue);
+  const queue = new MessageQueue<StreamCompleteResponse>();
+  const sink = {
+    push: (sequence: number, event: OutgoingEvent) => queue.push(toStreamResponse(sequence, event)),
+    flush: () => queue.flush(),
+    succeed: () => queue.succeed(),
+    fail: (failure: CallFailure) => queue.fail(failure),
+  };
+  return drained(queue, () => start(sink), signal);
+}
+
+export function runSpeech(
+  start: (sink: SpeechSink) => CallHandle,
+  signal: AbortSignal,
+): AsyncIterable<StreamSpeechResponse> {
+  const queue = new MessageQueue<StreamSpeechResponse>();
+  return drained(queue, () => start(queue), signal);
+}
+
+async function* drained<Message>(
+  queue: MessageQueue<Message>,
+  start: () => CallHandle,
+  signal: AbortSignal,
+): AsyncIterable<Message> {
+  const handle = start();
   const stopWatching = onAbort(signal, (failure) => {
     if (!queue.hasEnded) {
       handle.cancel();
@@ -71,8 +93,8 @@ function onAbort(signal: AbortSignal, callback: (failure: CallFailure) => void):
 }
 
 /** What was pushed and not yet taken. Bounded by the pipeline, which stops at a `flush` that answers false. */
-class EventQueue implements StreamSink {
-  #waiting: StreamCompleteResponse[] = [];
+class MessageQueue<Message> {
+  #waiting: Message[] = [];
   #end: CallFailure | "ok" | undefined;
   #isPaused = false;
   #wake: (() => void) | undefined;
@@ -81,8 +103,8 @@ class EventQueue implements StreamSink {
     return this.#end !== undefined;
   }
 
-  push(sequence: number, event: OutgoingEvent): void {
-    this.#waiting.push(toStreamResponse(sequence, event));
+  push(message: Message): void {
+    this.#waiting.push(message);
   }
 
   flush(): boolean {
@@ -101,12 +123,12 @@ class EventQueue implements StreamSink {
     this.#wake?.();
   }
 
-  /** Throws the failure after the last event. */
-  async next(resume: () => void): Promise<StreamCompleteResponse | "end"> {
+  /** Throws the failure after the last message. */
+  async next(resume: () => void): Promise<Message | "end"> {
     while (true) {
-      const event = this.#waiting.shift();
-      if (event !== undefined) {
-        return event;
+      const message = this.#waiting.shift();
+      if (message !== undefined) {
+        return message;
       }
       if (this.#end !== undefined) {
         if (this.#end === "ok") {

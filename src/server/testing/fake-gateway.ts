@@ -10,9 +10,10 @@ import {
   FinishReason,
   PartSchema,
   Role,
+  StreamSpeechResponseSchema,
 } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
-import type { CallHandle, CallStart, Gateway, OpenCall, StreamSink } from "../../pipeline/ports.ts";
+import type { CallHandle, CallStart, Gateway, OpenCall, SpeechSink, StreamSink } from "../../pipeline/ports.ts";
 
 /** What happened to one authenticated call. */
 export type CallLog = {
@@ -113,12 +114,36 @@ export class FakeGateway implements Gateway {
         sink.succeed(create(CountTokensResponseSchema, { inputTokens: request.request?.messages.length ?? 0 }));
         return handle;
       },
+      operate: (_method, { model }, sink) => {
+        end("failed");
+        sink.fail(failureFor(model) ?? new CallFailure(ErrorReason.FEATURE_DISABLED, "the fake only chats"));
+        return handle;
+      },
+      streamSpeech: ({ text, model }, sink) => {
+        const failure = failureFor(model);
+        end(failure === undefined ? "ok" : "failed");
+        if (failure !== undefined) sink.fail(failure);
+        else speak(text, sink);
+        return handle;
+      },
       reject: (failure) => {
         end("rejected");
         log.failure = failure;
       },
     };
   }
+}
+
+/** Each word as a piece of "audio". */
+function speak(text: string, sink: SpeechSink): void {
+  for (const [index, word] of text.split(" ").entries()) {
+    const mediaType = index === 0 ? "text/plain" : "";
+    sink.push(create(StreamSpeechResponseSchema, { data: Buffer.from(word), mediaType }));
+    sink.flush();
+  }
+  sink.push(create(StreamSpeechResponseSchema, { info: { responseId: "response-1" } }));
+  sink.flush();
+  sink.succeed();
 }
 
 function failureFor(model: string): CallFailure | undefined {
