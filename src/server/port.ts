@@ -9,7 +9,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
-import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer } from "node:tls";
 import { answerClientError } from "./answer-client-error.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { sniff } from "./sniff.ts";
@@ -113,6 +113,14 @@ export class Port {
     }
   }
 
+  /** For connections from now on; throws, with all as it was, when they are no certificates. */
+  useCertificates(tls: TlsOptions): void {
+    if (this.#tls === undefined) {
+      throw new Error("the port has no TLS");
+    }
+    this.#tls.setSecureContext(toSecureContext(tls));
+  }
+
   /**
    * Stops listening, tells every client to go elsewhere and lets calls run on for `drainMs`; what is left then is ended.
    * Resolves when the last connection is closed.
@@ -180,10 +188,13 @@ export class Port {
   }
 
   #createTls(tls: TlsOptions): TlsServer {
-    const { cert, key, clientCa } = tls;
-    const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
-    const handshakeTimeout = this.#timeouts.firstByteMs;
-    const server = createTlsServer({ cert, key, ALPNProtocols: ["h2", "http/1.1"], handshakeTimeout, ...clients });
+    const clients = tls.clientCa === undefined ? {} : { requestCert: true, rejectUnauthorized: true };
+    const server = createTlsServer({
+      ...toSecureContext(tls),
+      ...clients,
+      ALPNProtocols: ["h2", "http/1.1"],
+      handshakeTimeout: this.#timeouts.firstByteMs,
+    });
     server.on("secureConnection", (socket) => {
       socket.on("error", () => undefined);
       (socket.alpnProtocol === "h2" ? this.#http2 : this.#http1).emit("connection", socket);
@@ -244,6 +255,10 @@ export class Port {
     }
     return this.#sockets.size === 0;
   }
+}
+
+function toSecureContext({ cert, key, clientCa }: TlsOptions): SecureContextOptions {
+  return clientCa === undefined ? { cert, key } : { cert, key, ca: clientCa };
 }
 
 /** As Go's server does, a client that speaks clear text to a TLS port is told so, if it is HTTP/1.1. */

@@ -2,8 +2,13 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "nod
 import type { CallFailure } from "../../domain/call-failure.ts";
 import { encodeStatus, toStatus } from "../status.ts";
 
-/** What an authenticated call is known by, in the response headers. */
-export type CallNames = { readonly correlationId: string; readonly responseId: string };
+/** The compressions of requests that every path takes; responses are never compressed. */
+export const acceptedEncodings = "identity,gzip";
+
+/** Adds response headers that are known before the first message. */
+type HeaderSource = { addHeaders(headers: OutgoingHttpHeaders): void };
+
+const noFrames = Buffer.alloc(0);
 
 /** The response side of one gRPC call. Every method does nothing once the stream is gone or the call has ended. */
 export class GrpcReply {
@@ -11,12 +16,12 @@ export class GrpcReply {
   readonly #headers: OutgoingHttpHeaders;
   #trailers: OutgoingHttpHeaders = { "grpc-status": "0" };
   #hasEnded = false;
-  /** Read when the headers leave: a call that replays another one takes its name when it starts. */
-  #names: CallNames | undefined;
+  /** Asked when the headers leave. */
+  #headerSource: HeaderSource | undefined;
 
   constructor(stream: ServerHttp2Stream, contentType: string) {
     this.#stream = stream;
-    this.#headers = { ":status": 200, "content-type": contentType, "grpc-accept-encoding": "identity" };
+    this.#headers = { ":status": 200, "content-type": contentType, "grpc-accept-encoding": acceptedEncodings };
   }
 
   /** The status was sent, or could not be any more. */
@@ -24,9 +29,13 @@ export class GrpcReply {
     return this.#hasEnded;
   }
 
-  /** Adds the headers that are known before the first message. */
-  name(names: CallNames): void {
-    this.#names = names;
+  /** The stream takes no more for now. */
+  get isFull(): boolean {
+    return this.#stream.writableNeedDrain;
+  }
+
+  takeHeadersFrom(source: HeaderSource): void {
+    this.#headerSource = source;
   }
 
   /** False: the caller reads slowly, and the stream says "drain" when it has caught up; or it has gone, and says "close". */
@@ -48,20 +57,26 @@ export class GrpcReply {
     this.#stream.end(frames.length === 0 ? undefined : frames);
   }
 
-  /** Ends with the status of the failure: trailers only when nothing was sent yet. */
-  fail(failure: CallFailure, frames: Buffer = Buffer.alloc(0)): void {
+  /** Ends with the status of the failure; `frames` may be empty. */
+  fail(failure: CallFailure, frames: Buffer = noFrames): void {
+    if (this.#isWritable()) {
+      this.end(toTrailers(failure), frames);
+    }
+  }
+
+  /** Ends with these trailers, in the headers when nothing was sent before; `frames` may be empty. */
+  end(trailers: OutgoingHttpHeaders, frames: Buffer = noFrames): void {
     if (!this.#isWritable()) {
       return;
     }
     this.#hasEnded = true;
-    const trailers = toTrailers(failure);
     if (this.#stream.headersSent || frames.length > 0) {
       this.#trailers = trailers;
       this.#sendHeaders();
       this.#stream.end(frames.length === 0 ? undefined : frames);
       return;
     }
-    this.#stream.respond({ ...this.#namedHeaders(), ...trailers }, { endStream: true });
+    this.#stream.respond({ ...this.#completeHeaders(), ...trailers }, { endStream: true });
     if (!this.#stream.readableEnded) {
       // The rest of the request is not wanted: RFC 9113, section 8.1.
       this.#stream.resume();
@@ -82,14 +97,11 @@ export class GrpcReply {
         this.#stream.sendTrailers(this.#trailers);
       }
     });
-    this.#stream.respond(this.#namedHeaders(), { waitForTrailers: true });
+    this.#stream.respond(this.#completeHeaders(), { waitForTrailers: true });
   }
 
-  #namedHeaders(): OutgoingHttpHeaders {
-    if (this.#names !== undefined) {
-      this.#headers["x-request-id"] = toHeaderText(this.#names.correlationId);
-      this.#headers["llmgateway-response-id"] = toHeaderText(this.#names.responseId);
-    }
+  #completeHeaders(): OutgoingHttpHeaders {
+    this.#headerSource?.addHeaders(this.#headers);
     return this.#headers;
   }
 }
@@ -113,9 +125,4 @@ export function percentEncode(text: string): string {
           ? String.fromCharCode(byte)
           : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,
       ).join("");
-}
-
-/** What may stand in a header: the rest is left out. */
-function toHeaderText(text: string): string {
-  return text.replace(/[^ -~]/g, "");
 }

@@ -4,15 +4,26 @@ import { CallFailure } from "../../domain/call-failure.ts";
 
 const headerBytes = 5;
 
+/** What was agreed on in the headers; with "gzip" a message is compressed only if its flag says so. */
+export type MessageEncoding = "identity" | "gzip";
+
 /** Collects one message of at most `messageBytesMax` bytes. Both methods throw `CallFailure`. */
 export class MessageReader {
   readonly #messageBytesMax: number;
+  readonly #encoding: MessageEncoding;
+  #isCompressed = false;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #messageBytes: number | undefined;
 
-  constructor(messageBytesMax: number) {
+  constructor(messageBytesMax: number, encoding: MessageEncoding = "identity") {
     this.#messageBytesMax = messageBytesMax;
+    this.#encoding = encoding;
+  }
+
+  /** Of the message that `end` gives; without meaning before. */
+  get isCompressed(): boolean {
+    return this.#isCompressed;
   }
 
   /** Throws as soon as it is clear that the body will not do, so that nothing large is kept. */
@@ -27,7 +38,7 @@ export class MessageReader {
     }
   }
 
-  /** The message, when the body has ended. */
+  /** The message as it travelled, when the body has ended. */
   end(): Uint8Array {
     if (this.#bytes === 0) {
       throw invalid("no message was sent");
@@ -40,9 +51,14 @@ export class MessageReader {
 
   #readHeader(): number {
     const head = this.#joined();
-    if (head[0] !== 0) {
+    const flags = head[0];
+    if (flags === 1 && this.#encoding === "identity") {
       throw invalid("the message is marked as compressed, but no encoding was agreed on");
     }
+    if (flags !== 0 && flags !== 1) {
+      throw invalid("the message has flags that are not known");
+    }
+    this.#isCompressed = flags === 1;
     const messageBytes = head.readUInt32BE(1);
     if (messageBytes > this.#messageBytesMax) {
       throw tooLarge(this.#messageBytesMax);
@@ -67,4 +83,21 @@ export function tooLarge(bytesMax: number): CallFailure {
 
 function invalid(description: string): CallFailure {
   return new CallFailure(ErrorReason.INVALID_REQUEST, description, { violations: [{ field: "", description }] });
+}
+
+/** From `grpc-encoding` or its likes; a failure for one that is not served. */
+export function encodingOf(header: string | undefined): MessageEncoding | CallFailure {
+  switch (header) {
+    case undefined:
+    case "":
+    case "identity":
+      return "identity";
+    case "gzip":
+      return "gzip";
+    default:
+      return new CallFailure(
+        ErrorReason.FEATURE_DISABLED,
+        "requests may be compressed with gzip, and with nothing else",
+      );
+  }
 }

@@ -9,7 +9,8 @@ import {
 } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { Caller } from "../../domain/principal.ts";
-import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
+import type { RunningServer, ServerOptions } from "../serve-calls.ts";
+import { startServer } from "../server.ts";
 import type { Services } from "../services.ts";
 import { FakeGateway } from "./fake-gateway.ts";
 
