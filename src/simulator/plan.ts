@@ -2,6 +2,7 @@
 // request, so that equal requests meet an equal answer and a plan may be kept and played again.
 import { asObject, type JsonRecord, parseJson } from "../wire/json.ts";
 import { type Controls, listedModels, parseModelControls } from "./controls.ts";
+import { parseMultipart } from "./multipart.ts";
 import type { Routed } from "./registry.ts";
 import { type Script, toScript } from "./script.ts";
 import { type Asked, type Frame, type SimulatedWire, type WireFault, WireProblem } from "./wire.ts";
@@ -27,7 +28,7 @@ export type PlanSettings = {
 export function toPlan({ wire, route }: Routed, body: Uint8Array, settings: PlanSettings): Plan {
   if (route.kind === "models") return toJsonPlan(wire.listModels(listedModels));
   try {
-    const json = parseBody(body);
+    const json = route.isForm === true ? parseMultipart(body) : parseBody(body);
     if (route.kind === "count") return toJsonPlan(wire.count(json, route));
     return toChatPlan(wire, wire.read(json, route), settings);
   } catch (error) {

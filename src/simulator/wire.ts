@@ -25,6 +25,10 @@ export type Route = {
   /** Where the path and not the body says it. */
   readonly model?: string | undefined;
   readonly stream?: boolean | undefined;
+  /** Under "chat": another operation of the API, which is answered in the same way. */
+  readonly operation?: string | undefined;
+  /** The body is a form and no JSON. */
+  readonly isForm?: boolean | undefined;
 };
 
 /** One request, understood; the functions write its answer as this request wants it. */

@@ -5,8 +5,9 @@ import { type ChatOptions, toChatCompletion, toChatFrames } from "./chat-answer.
 import { readChatQuestion } from "./chat-question.ts";
 import { listOpenAiModels } from "./list-models.ts";
 import { toOpenAiError } from "./openai-error.ts";
+import { openAiOperationRoute, readOpenAiOperation } from "./openai-operations.ts";
 
-/** OpenAI's chat completions, which half of the industry speaks. */
+/** OpenAI's chat completions, which half of the industry speaks, and the operations beside them. */
 export const openAiWire: SimulatedWire = {
   name: "openai",
   route,
@@ -21,11 +22,13 @@ export const openAiWire: SimulatedWire = {
 /** Whatever stands before the last words: "/v1", "/openai/deployments/NAME" as on Azure, or nothing. */
 function route(method: string, path: string): Route | undefined {
   if (method === "POST" && path.endsWith("/chat/completions")) return { kind: "chat" };
+  if (method === "POST") return openAiOperationRoute(path);
   if (method === "GET" && (path.endsWith("/v1/models") || path === "/models")) return { kind: "models" };
   return undefined;
 }
 
-function read(body: JsonRecord): Asked {
+function read(body: JsonRecord, { operation }: Route): Asked {
+  if (operation !== undefined) return readOpenAiOperation(operation, body);
   const stream = asBoolean(body["stream"]) ?? false;
   const options: ChatOptions = {
     choices: Math.min(Math.max(1, asNumber(body["n"]) ?? 1), 128),
