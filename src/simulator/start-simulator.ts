@@ -102,10 +102,10 @@ function toListener(
   };
 
   function toKnownPlan(routed: Routed, request: IncomingMessage, body: Buffer | undefined): Plan {
-    const { wire, prefix } = routed;
+    const { wire } = routed;
     if (body === undefined) return toFaultPlan(wire, { status: 413, message: "the body is too large" });
     const url = request.url ?? "/";
-    const signed = { method: request.method ?? "GET", url: url.slice(prefix.length), headers: request.headers, body };
+    const signed = { method: request.method ?? "GET", url, headers: request.headers, body };
     const refusal = refuseKey(request) ?? wire.verify?.(signed);
     if (refusal !== undefined) return toFaultPlan(wire, refusal);
     return cache.take(url, body, () => toPlan(routed, body, settings));

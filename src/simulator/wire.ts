@@ -58,7 +58,7 @@ export type FaultAnswer = { readonly headers: Readonly<Record<string, string>>; 
 
 export type SignedRequest = {
   readonly method: string;
-  /** Path and query as they came, without the prefix of the API. */
+  /** Path and query as they came, with the prefix of the API: clients sign the address that they call. */
   readonly url: string;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
