@@ -1,5 +1,6 @@
 import { createAnthropicProvider } from "./anthropic/index.ts";
 import { createAzureOpenAiProvider } from "./azure-openai/index.ts";
+import { createBedrockProvider } from "./bedrock/index.ts";
 import { createCohereProvider } from "./cohere/index.ts";
 import { createCompatibleProvider } from "./compatible/index.ts";
 import { createGeminiProvider } from "./gemini/index.ts";
@@ -13,6 +14,7 @@ import { createVertexProvider } from "./vertex/index.ts";
 const factories: Readonly<Record<string, ProviderFactory>> = {
   anthropic: createAnthropicProvider,
   "azure-openai": createAzureOpenAiProvider,
+  bedrock: createBedrockProvider,
   cohere: createCohereProvider,
   gemini: createGeminiProvider,
   mistral: createMistralProvider,

@@ -27,6 +27,7 @@ const exceptions: Readonly<Record<string, ExpectedFailure>> = {
   "vertex-generate-unary-context-length-exceeded-400-389952ce": { kind: "context-length" },
   "azure-openai-chat-unary-error-429-c8755283": { kind: "rate-limited", retryAfterMs: 1000 },
   "azure-openai-chat-unary-safety-block-400-synthetic-2b5ffd": { kind: "content-filtered" },
+  "bedrock-converse-unary-error-400-d552dce6": { kind: "context-length" },
   "cohere-chat2-unary-context-length-exceeded-400-b0b592ce": { kind: "context-length" },
   "cohere-chat2-unary-error-429-synthetic-a29b51": { kind: "rate-limited", retryAfterMs: 30_000 },
   "deepseek-chat-unary-context-length-exceeded-400-e7245931": { kind: "context-length" },
@@ -43,6 +44,9 @@ const exceptions: Readonly<Record<string, ExpectedFailure>> = {
 const insideStatus200: Readonly<Record<string, FailureKind>> = {
   "anthropic-messages-stream-mid-stream-error-a3863e2b": "unavailable",
   "anthropic-messages-stream-synthetic-synthetic-a38ead": "interrupted",
+  "bedrock-converse-stream-malformed-8298eaba": "bad-response",
+  "bedrock-converse-stream-mid-stream-error-synthetic-71b3c6": "rate-limited",
+  "bedrock-converse-stream-mid-stream-error-synthetic-c309ad": "unavailable",
   "cohere-chat2-stream-mid-stream-error-8f9f6d36": "bad-response",
   "vertex-generate-stream-mid-stream-error-5cc15679": "unavailable",
   "vertex-generate-stream-safety-block-dedb3615": "content-filtered",

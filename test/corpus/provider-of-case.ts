@@ -3,18 +3,18 @@ import type { ProviderSettings } from "../../src/providers/provider.ts";
 import type { CorpusCase } from "./corpus.ts";
 
 /** Protocols of the corpus that no adapter reads yet. The suite fails when one of them has a row, so the set only shrinks. */
-export const protocolsWithoutAdapter: ReadonlySet<string> = new Set([
-  "bedrock-converse",
-  "bedrock-invoke",
-  "cohere-v1-chat",
-  "tgi-generate",
-]);
+export const protocolsWithoutAdapter: ReadonlySet<string> = new Set(["cohere-v1-chat", "tgi-generate"]);
 
 /** Frames without an exchange: the wire decoders test them. */
 export const protocolsWithoutExchange: ReadonlySet<string> = new Set(["eventstream-frame"]);
 
-const settingsByProtocol: Readonly<Record<string, (corpusCase: CorpusCase) => ProviderSettings>> = {
+/** Protocols that carry bodies of several vendors, of which one is read. */
+export const protocolsReadInPart: ReadonlySet<string> = new Set(["bedrock-invoke"]);
+
+const settingsByProtocol: Readonly<Record<string, (corpusCase: CorpusCase) => ProviderSettings | undefined>> = {
   "anthropic-messages": () => ({ id: "claude", kind: "anthropic" }),
+  "bedrock-converse": () => bedrockSettings,
+  "bedrock-invoke": ({ model }) => (model.includes("anthropic.") ? { ...bedrockSettings, api: "invoke" } : undefined),
   "chat-completions": ({ provider }) => chatSettings(provider),
   responses: ({ provider }) => ({ ...chatSettings(provider), api: "responses" }),
   "cohere-v2-chat": () => ({ id: "cohere", kind: "cohere" }),
@@ -22,6 +22,8 @@ const settingsByProtocol: Readonly<Record<string, (corpusCase: CorpusCase) => Pr
   "ollama-chat": () => ({ id: "ollama", kind: "ollama" }),
   "vertex-anthropic": () => ({ ...vertexSettings, publisher: "anthropic" }),
 };
+
+const bedrockSettings = { id: "bedrock", kind: "bedrock", region: "us-east-1" };
 
 const vertexSettings = { id: "vertex", kind: "vertex", project: "p", location: "us-east5" };
 

@@ -2,9 +2,11 @@
 import type { Part, Usage } from "../../src/contract.ts";
 import type { Completion, CompletionFacts } from "../../src/domain/completion.ts";
 import { foldEvent } from "../../src/domain/fold.ts";
+import { ProviderFailure } from "../../src/domain/provider-failure.ts";
 import type { StreamEvent } from "../../src/domain/stream-event.ts";
 import type { ChatOperation, Provider, ReadContext } from "../../src/providers/provider.ts";
 import { createDecoder } from "../../src/wire/framings.ts";
+import { FramingError } from "../../src/wire/wire-event.ts";
 
 const limits = { eventBytesMax: 16 << 20 };
 
@@ -22,8 +24,17 @@ export type ReadStream = {
   readonly usageBeforeEnd: Usage | undefined;
 };
 
-/** Throws what the adapter throws. */
+/** Throws what the adapter throws; bytes that break their framing are the provider's failure, as they are in the pipeline. */
 export function readStream(chat: ChatOperation, pieces: readonly Uint8Array[]): ReadStream {
+  try {
+    return readFramed(chat, pieces);
+  } catch (error) {
+    if (error instanceof FramingError) throw new ProviderFailure("bad-response", error.message, { cause: error });
+    throw error;
+  }
+}
+
+function readFramed(chat: ChatOperation, pieces: readonly Uint8Array[]): ReadStream {
   const decoder = createDecoder(chat.framing, limits);
   const reader = chat.createReader(readContext);
   const events: StreamEvent[] = [];

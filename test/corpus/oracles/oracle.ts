@@ -1,5 +1,7 @@
 import type { Observed } from "../observed.ts";
 import * as anthropicMessages from "./anthropic-messages.ts";
+import * as bedrockConverse from "./bedrock-converse.ts";
+import * as bedrockInvoke from "./bedrock-invoke.ts";
 import * as chatCompletions from "./chat-completions.ts";
 import * as cohereChat from "./cohere-v2-chat.ts";
 import * as googleGenerateContent from "./google-generate-content.ts";
@@ -17,6 +19,8 @@ export type Oracle = {
 /** One row a protocol; a protocol with an adapter must have one. */
 export const oracleByProtocol: Readonly<Record<string, Oracle>> = {
   "anthropic-messages": anthropicMessages,
+  "bedrock-converse": bedrockConverse,
+  "bedrock-invoke": bedrockInvoke,
   "chat-completions": chatCompletions,
   "cohere-v2-chat": cohereChat,
   "ollama-chat": ollamaChat,
