@@ -27,6 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["domain", "contract", "pipeline/ports", "config/config"],
   server: ["domain", "contract", "encoding", "pipeline/ports", "validation"],
   simulator: ["wire"],
+  admin: ["domain", "contract", "config/config", "policy", "state"],
   config: ["domain", "providers/provider"],
   cli: ["*"],
   main: ["*"],

@@ -27,9 +27,14 @@ import { createCredentialStore } from "../upstream/credentials/credential-store.
 import { createTextFetcher, toRequest } from "../upstream/fetch-text.ts";
 import { createUpstream } from "../upstream/undici-upstream.ts";
 import { addGauges } from "./compose/add-gauges.ts";
+import { auditDeniedMethod, auditedAuthenticator, auditedObserver } from "./compose/audited.ts";
 import { authenticateScoped } from "./compose/authenticate-scoped.ts";
 import { createTargets } from "./compose/create-targets.ts";
+import { openAdministration } from "./compose/open-administration.ts";
 import { openAdmission } from "./compose/open-admission.ts";
+import { openAudit } from "./compose/open-audit.ts";
+import { openNotices } from "./compose/open-notices.ts";
+import { openObjects } from "./compose/open-objects.ts";
 import { openPublisher } from "./compose/open-publisher.ts";
 import { openTraces } from "./compose/open-traces.ts";
 import { openUsageQueries } from "./compose/open-usage-queries.ts";
@@ -101,12 +106,24 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
   const admission = await openAdmission(config, clock, log, secrets, instance);
   const metrics = createMetrics({ version, processFigures: readProcessFigures });
   const traces = openTraces(config, instance);
-  const authenticator = createAuthenticator({
-    keys: createKeyDirectory(config.keys, config.tenants),
+  const directory = createKeyDirectory(config.keys, config.tenants);
+  const notices = await openNotices(config, instance, log, secrets);
+  const audit = openAudit(config, clock, log, notices);
+  const administration = await openAdministration({
+    config,
+    store: await openObjects(config, log, secrets, instance),
+    directory,
+    audit,
+    clock,
+    log,
+  });
+  const checked = createAuthenticator({
+    keys: directory,
     authentication: config.authentication,
     tenants: config.tenants,
     fetchJwks: async (uri: string) => JSON.parse((await fetcher.fetchText(toRequest(uri))).text),
   });
+  const authenticator = auditedAuthenticator(checked, audit, ({ keyId }) => administration.noteUse(keyId));
   const random = createPooledRandom();
   const gateway = new CompletionGateway({
     authenticator,
@@ -117,7 +134,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     credentials,
     upstream,
     providers,
-    observer: createObserver({ log, metrics, traces, clock }),
+    observer: auditedObserver(createObserver({ log, metrics, traces, clock }), audit),
     clock,
     newId: createUuidV7Source(random),
     traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, random),
@@ -126,7 +143,8 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
   addGauges(metrics, { ledger, publisher, router, gateway, log, clock });
   const services: Services = {
     gateway,
-    authenticate: authenticateScoped(authenticator, clock),
+    ...administration.services,
+    authenticate: authenticateScoped(authenticator, clock, auditDeniedMethod(audit)),
     models: new ModelDirectory({
       router,
       pricer: catalogue,
@@ -158,6 +176,9 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     await usage.close();
     await ledger.close();
     await admission.close();
+    await administration.close();
+    await audit.close();
+    await notices.close();
     await traces?.close();
     await upstream.close();
     await fetcher.close();

@@ -13,6 +13,10 @@ export type Caller = {
   /** Service or user named by a token or a client certificate; "" otherwise. */
   readonly service: string;
   readonly roles: readonly CallerRole[];
-  /** Model ids that may be named; ["*"]: all. */
+  /** Model ids that may be named, each perhaps with "*" at its end for any ending; ["*"]: all. See `mayNameModel`. */
   readonly models: readonly string[];
+  /** Methods that may be called, as "package.Service/Method" or "package.Service/*"; absent: all that the roles open. */
+  readonly methods?: readonly string[] | undefined;
+  /** Labels added to every request. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
 };

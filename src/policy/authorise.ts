@@ -1,6 +1,7 @@
 // What a caller may do: its roles open services, its model list opens models. Deny by default.
 import { ErrorReason } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
+import { mayNameModel } from "../domain/may-name-model.ts";
 import type { Caller, CallerRole } from "../domain/principal.ts";
 
 /** Roles that open a service, any of them. `platform` opens all; a service that is not listed opens to `platform` only. */
@@ -20,23 +21,30 @@ const rolesByService: Readonly<Record<string, readonly CallerRole[]>> = {
  * `<package>.<Service>/<Method>`, with or without a leading slash; a bare name is a method of InferenceService.
  */
 export function authoriseMethod(caller: Caller, method: string): void {
-  if (caller.roles.includes("platform")) return;
-  const allowed = rolesByService[toService(method)] ?? [];
-  if (allowed.some((role) => caller.roles.includes(role))) return;
+  const path = toPath(method);
+  const service = path.slice(0, path.indexOf("/"));
+  const allowed = rolesByService[service] ?? [];
+  const isOpen = caller.roles.includes("platform") || allowed.some((role) => caller.roles.includes(role));
+  if (isOpen && mayCallMethod(caller, path)) return;
   throw new CallFailure(ErrorReason.PERMISSION_DENIED, "the credential does not allow this method", {
     resource: { type: "method", name: method },
   });
 }
 
-function toService(method: string): string {
+/** Whether the credential's own list of methods has `<package>.<Service>/<Method>`; one without a list has all. */
+export function mayCallMethod({ methods }: Caller, path: string): boolean {
+  if (methods === undefined || methods.includes(path)) return true;
+  return methods.includes(`${path.slice(0, path.indexOf("/"))}/*`);
+}
+
+function toPath(method: string): string {
   const path = method.startsWith("/") ? method.slice(1) : method;
-  const slash = path.indexOf("/");
-  return slash === -1 ? "llmgateway.v1.InferenceService" : path.slice(0, slash);
+  return path.includes("/") ? path : `llmgateway.v1.InferenceService/${path}`;
 }
 
 /** Whether the credential lets the caller name this model id. */
 export function mayUseModel(caller: Caller, model: string): boolean {
-  return caller.models.includes("*") || caller.models.includes(model);
+  return mayNameModel(caller, model);
 }
 
 /**

@@ -13,13 +13,25 @@ export type KnownKey = {
   readonly disabled: boolean;
 };
 
+/** A key of the config, or one that was made while the gateway runs and can do more. */
+export type DirectoryKey = KeyConfig & {
+  /** The secret before the last rotation, good until `untilMs` (Unix milliseconds). */
+  readonly previous?: { readonly digest: string; readonly untilMs: number } | undefined;
+  readonly methods?: readonly string[] | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+};
+
 export interface KeyDirectory {
   /** By SHA-256 of the secret in lower-case hex. */
   find(digestHex: string): KnownKey | undefined;
-  /** Adds a key, or replaces the key with the same id (also its digest, after a rotation). */
-  put(key: KeyConfig): void;
+  /**
+   * Adds a key, or replaces the key with the same id (also its digest, after a rotation). Throws when another key has the
+   * same secret, and then changes nothing.
+   */
+  put(key: DirectoryKey): void;
   /** Forgets the key with this id; a call that is under way ends normally. */
   remove(keyId: string): void;
+  /** Secrets that are known: a key has two while its rotation overlaps. */
   readonly size: number;
 }
 
@@ -27,50 +39,67 @@ export interface KeyDirectory {
 export function createKeyDirectory(keys: readonly KeyConfig[], tenants: Config["tenants"]): KeyDirectory {
   const tenancy = createTenancyIndex(tenants);
   const byDigest = new Map<string, KnownKey>();
-  const digestById = new Map<string, string>();
+  const digestsById = new Map<string, readonly string[]>();
   const directory: KeyDirectory = {
     find: (digestHex) => byDigest.get(digestHex),
     put(key) {
-      const digestHex = key.digest.toLowerCase();
-      const holder = byDigest.get(digestHex);
-      if (holder !== undefined && holder.caller.keyId !== key.id) {
-        throw new Error(`keys ${holder.caller.keyId} and ${key.id} have the same secret`);
+      const known = toKnownKeys(key, tenancy);
+      for (const digestHex of known.keys()) {
+        const holder = byDigest.get(digestHex);
+        if (holder !== undefined && holder.caller.keyId !== key.id) {
+          throw new Error(`keys ${holder.caller.keyId} and ${key.id} have the same secret`);
+        }
       }
       directory.remove(key.id);
-      byDigest.set(digestHex, toKnownKey(key, tenancy));
-      digestById.set(key.id, digestHex);
+      for (const [digestHex, one] of known) byDigest.set(digestHex, one);
+      digestsById.set(key.id, [...known.keys()]);
     },
     remove(keyId) {
-      const digestHex = digestById.get(keyId);
-      if (digestHex === undefined) return;
-      byDigest.delete(digestHex);
-      digestById.delete(keyId);
+      for (const digestHex of digestsById.get(keyId) ?? []) byDigest.delete(digestHex);
+      digestsById.delete(keyId);
     },
     get size() {
       return byDigest.size;
     },
   };
   for (const key of keys) {
-    if (digestById.has(key.id)) throw new Error(`two keys have the id ${key.id}`);
+    if (digestsById.has(key.id)) throw new Error(`two keys have the id ${key.id}`);
     directory.put(key);
   }
   return directory;
 }
 
-function toKnownKey(key: KeyConfig, tenancy: TenancyIndex): KnownKey {
-  const digest = Buffer.from(key.digest, "hex");
-  if (digest.length !== 32) throw new Error(`the digest of key ${key.id} is not a SHA-256 in hex`);
+/** By digest in lower-case hex. Both secrets of a rotation stand for one caller. */
+function toKnownKeys(key: DirectoryKey, tenancy: TenancyIndex): ReadonlyMap<string, KnownKey> {
+  const caller = toCaller(key, tenancy);
+  const expiresAtMs = key.expiresAtMs ?? Number.POSITIVE_INFINITY;
+  const known = new Map<string, KnownKey>();
+  if (key.previous !== undefined) {
+    const untilMs = Math.min(expiresAtMs, key.previous.untilMs);
+    const digest = toDigest(key.id, key.previous.digest);
+    known.set(key.previous.digest.toLowerCase(), { caller, digest, expiresAtMs: untilMs, disabled: key.disabled });
+  }
+  const digest = toDigest(key.id, key.digest);
+  known.set(key.digest.toLowerCase(), { caller, digest, expiresAtMs, disabled: key.disabled });
+  return known;
+}
+
+function toCaller(key: DirectoryKey, tenancy: TenancyIndex): Caller {
+  const { methods, labels } = key;
   return {
-    caller: {
-      ...(tenancy.get(key.projectId) ?? noTenancy),
-      projectId: key.projectId,
-      keyId: key.id,
-      service: "",
-      roles: key.roles,
-      models: key.models,
-    },
-    digest,
-    expiresAtMs: key.expiresAtMs ?? Number.POSITIVE_INFINITY,
-    disabled: key.disabled,
+    ...(tenancy.get(key.projectId) ?? noTenancy),
+    projectId: key.projectId,
+    keyId: key.id,
+    service: "",
+    roles: key.roles,
+    models: key.models,
+    ...(methods === undefined ? {} : { methods }),
+    ...(labels === undefined ? {} : { labels }),
   };
+}
+
+function toDigest(keyId: string, digestHex: string): Uint8Array {
+  const digest = Buffer.from(digestHex, "hex");
+  if (digest.length !== 32) throw new Error(`the digest of key ${keyId} is not a SHA-256 in hex`);
+  return digest;
 }

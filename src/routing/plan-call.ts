@@ -3,6 +3,7 @@
 import type { CompleteRequest } from "../contract.ts";
 import { ErrorReason, RoutingStrategy } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
+import { mayNameModel } from "../domain/may-name-model.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { AffinityMemory } from "./affinity-memory.ts";
 import { neededBy } from "./capabilities.ts";
@@ -117,7 +118,7 @@ export function expectedOutputTokens(target: RoutedTarget, { request }: RouteQue
 
 function namedRoute(modelId: string, caller: Caller, routes: Routes): Route {
   const mayNameAll = caller.models.includes("*");
-  const mayName = mayNameAll || caller.models.includes(modelId);
+  const mayName = mayNameAll || mayNameModel(caller, modelId);
   const route = mayName ? routes.byModel.get(modelId) : undefined;
   if (route !== undefined) return route;
   // Who may not name every model does not learn which exist (AIP-193).

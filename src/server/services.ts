@@ -1,4 +1,5 @@
 import type {
+  adminKeys,
   GetModelRequest,
   GetModelResponse,
   ListModelsRequest,
@@ -18,10 +19,15 @@ type Later<Value> = Value | Promise<Value>;
 /** What the server listens for. Every function may throw (or reject with) `CallFailure`; anything else becomes INTERNAL. */
 export interface Services {
   readonly gateway: Gateway;
-  /** Who calls, if the credential has the role. Throws `CallFailure` CREDENTIALS_INVALID or PERMISSION_DENIED. */
-  authenticate(start: Pick<CallStart, "header" | "peer">, role: CallerRole): Later<Caller>;
+  /**
+   * Who calls, if the credential has the role and may call the method ("package.Service/Method"). Throws `CallFailure`
+   * CREDENTIALS_INVALID or PERMISSION_DENIED.
+   */
+  authenticate(start: Pick<CallStart, "header" | "peer">, role: CallerRole, method: string): Later<Caller>;
   readonly models: ModelQueries;
   readonly usage: UsageQueries;
+  /** Absent: the service is not there. */
+  readonly keys?: KeyCommands | undefined;
 }
 
 export interface ModelQueries {
@@ -34,4 +40,13 @@ export interface UsageQueries {
   list(caller: Caller, request: ListUsageEventsRequest): Later<ListUsageEventsResponse>;
   /** Ends when `signal` aborts. */
   watch(caller: Caller, request: WatchUsageEventsRequest, signal: AbortSignal): AsyncIterable<WatchUsageEventsResponse>;
+}
+
+export interface KeyCommands {
+  create(caller: Caller, request: adminKeys.CreateKeyRequest): Later<adminKeys.CreateKeyResponse>;
+  get(caller: Caller, request: adminKeys.GetKeyRequest): Later<adminKeys.GetKeyResponse>;
+  list(caller: Caller, request: adminKeys.ListKeysRequest): Later<adminKeys.ListKeysResponse>;
+  update(caller: Caller, request: adminKeys.UpdateKeyRequest): Later<adminKeys.UpdateKeyResponse>;
+  rotate(caller: Caller, request: adminKeys.RotateKeyRequest): Later<adminKeys.RotateKeyResponse>;
+  delete(caller: Caller, request: adminKeys.DeleteKeyRequest): Later<adminKeys.DeleteKeyResponse>;
 }

@@ -84,7 +84,8 @@ export class ServiceCalls {
 
   #authenticate(context: HandlerContext, role: CallerRole): Caller | Promise<Caller> {
     const header = (name: string) => context.requestHeader.get(name) ?? undefined;
-    return this.#services.authenticate({ header, peer: context.values.get(peerKey) }, role);
+    const method = `${context.service.typeName}/${context.method.name}`;
+    return this.#services.authenticate({ header, peer: context.values.get(peerKey) }, role, method);
   }
 }
 

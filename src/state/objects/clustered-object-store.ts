@@ -57,7 +57,7 @@ export function createClusteredObjectStore(options: ClusteredObjectStoreOptions)
     const stopListening = onReconnect(connection, () => iterator.stop());
     let unseen: Set<string> | undefined = new Set(replica.keys());
     const listed = () => {
-      for (const key of unseen ?? []) apply({ kind: "deleted", key }, onChange);
+      for (const key of unseen ?? []) apply({ kind: "deleted", key, revision: streamInfo.state.last_seq }, onChange);
       unseen = undefined;
       onListed();
     };
@@ -171,7 +171,8 @@ async function orConflict<Result>(key: string, change: () => Promise<Result>): P
 }
 
 function toChange(entry: KvWatchEntry): ObjectChange {
-  return entry.operation === "PUT" ? { kind: "put", object: toObject(entry) } : { kind: "deleted", key: entry.key };
+  if (entry.operation === "PUT") return { kind: "put", object: toObject(entry) };
+  return { kind: "deleted", key: entry.key, revision: entry.revision };
 }
 
 function toObject(entry: { readonly key: string; readonly revision: number; string(): string }): StoredObject {

@@ -52,13 +52,14 @@ export function openEmbeddedObjectStore(options: { readonly dataDir: string }): 
     return { key, value, revision };
   }
 
-  function remove(key: string, expected: ExpectedRevision): boolean {
+  /** The revision of the deletion; `undefined`: nothing was there. */
+  function remove(key: string, expected: ExpectedRevision): number | undefined {
     const known = read(key);
-    if (known === undefined) return false;
+    if (known === undefined) return undefined;
     if (!isExpected(known, expected)) throw new RevisionConflict(key);
-    nextRevision.get();
+    const revision = Number(nextRevision.get()?.["value"]);
     deleteRow.run(key);
-    return true;
+    return revision;
   }
 
   /** All or nothing: a revision that is given away belongs to a change that was made. */
@@ -84,9 +85,9 @@ export function openEmbeddedObjectStore(options: { readonly dataDir: string }): 
       return object.revision;
     },
     async delete(key, expected) {
-      const wasThere = inTransaction(() => remove(key, expected));
-      if (wasThere) tell({ kind: "deleted", key });
-      return wasThere;
+      const revision = inTransaction(() => remove(key, expected));
+      if (revision !== undefined) tell({ kind: "deleted", key, revision });
+      return revision !== undefined;
     },
     async watch(onChange) {
       tell = onChange;

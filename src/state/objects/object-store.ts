@@ -11,7 +11,8 @@ export type StoredObject = {
 
 export type ObjectChange =
   | { readonly kind: "put"; readonly object: StoredObject }
-  | { readonly kind: "deleted"; readonly key: string };
+  /** Every version up to `revision` is gone. */
+  | { readonly kind: "deleted"; readonly key: string; readonly revision: number };
 
 /** `absent`: the object must not exist yet. `any`: whatever is there is replaced. */
 export type ExpectedRevision = number | "absent" | "any";

@@ -1,0 +1,76 @@
+// Administration: the stored objects, who keeps them true here, and the services that change them.
+import { randomBytes } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
+import type { AuditTrail } from "../../admin/audit/audit-trail.ts";
+import { KeyAdministration } from "../../admin/keys/key-administration.ts";
+import { KeyIndex } from "../../admin/keys/key-index.ts";
+import { KeyUses } from "../../admin/keys/key-uses.ts";
+import type { Config } from "../../config/config.ts";
+import type { Clock } from "../../pipeline/ports.ts";
+import type { KeyDirectory } from "../../policy/key-directory.ts";
+import type { Services } from "../../server/services.ts";
+import type { ObjectStore } from "../../state/objects/object-store.ts";
+import type { Log } from "../../telemetry/logger.ts";
+
+export type AdministrationParts = {
+  readonly config: Config;
+  readonly store: ObjectStore;
+  readonly directory: KeyDirectory;
+  readonly audit: AuditTrail;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+export type OpenAdministration = {
+  readonly services: Required<Pick<Services, "keys">>;
+  /** The key has been used just now. */
+  noteUse(keyId: string): void;
+  close(): Promise<void>;
+};
+
+/** A gateway that starts while NATS is away waits so long for the stored keys, then serves with those of the config. */
+const firstListMsMax = 5_000;
+const flushMs = 60_000;
+
+export async function openAdministration(parts: AdministrationParts): Promise<OpenAdministration> {
+  const { config, store, directory, audit, clock, log } = parts;
+  const index = new KeyIndex({
+    directory,
+    configIds: new Set(config.keys.map(({ id }) => id)),
+    onUnusable: (object, error) =>
+      log.logger.error({ object, cause: error instanceof Error ? error.message : "" }, "a stored key cannot be used"),
+  });
+  const uses = new KeyUses(store);
+  const listed = store.watch((change) => {
+    index.apply(change);
+    uses.apply(change);
+  });
+  const isListed = await Promise.race([listed.then(() => true), wait(firstListMsMax, false, { ref: false })]);
+  if (!isListed) log.logger.warn("the stored keys are not there yet; serving with those of the configuration");
+  const timer = setInterval(() => void uses.flush(), flushMs); // Never rejects.
+  timer.unref();
+  return {
+    services: {
+      keys: new KeyAdministration({
+        store,
+        index,
+        uses,
+        configKeys: config.keys,
+        tenants: config.tenants,
+        isBudget: () => false,
+        ownerOfBudget: () => undefined,
+        audit,
+        nowMs: clock.nowMs,
+        randomBytes,
+      }),
+    },
+    noteUse(keyId) {
+      if (keyId !== "") uses.note(keyId, clock.nowMs());
+    },
+    async close() {
+      clearInterval(timer);
+      await uses.flush();
+      await store.close();
+    },
+  };
+}
