@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect as connectTcp } from "node:net";
+import { gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { credentials, Metadata, makeGenericClientConstructor, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -142,8 +143,30 @@ describe("raw gRPC", () => {
     expect(await callRaw(frame(askBytes("echo")), { "content-type": "text/plain" })).toMatchObject({ status: 415 });
   });
 
-  it("refuses a compressed request that it cannot read", async () => {
-    expect(await callRaw(frame(askBytes("echo")), { "grpc-encoding": "gzip" })).toMatchObject({ grpcStatus: "12" });
+  it("refuses a compression other than gzip, and says which it takes", async () => {
+    const answer = await callRaw(frame(askBytes("echo")), { "grpc-encoding": "deflate" });
+    expect(answer).toEqual({ status: 200, grpcStatus: "12", reason: "FEATURE_DISABLED" });
+    expect(test.gateway.calls).toEqual([]);
+  });
+
+  it.each([
+    ["a message in gzip", gzipSync(askBytes("echo")), 1],
+    ["a message that was not worth it", askBytes("echo"), 0],
+  ])("reads %s", async (_name, message, flag) => {
+    const answer = await callRaw(frame(message, flag), { "grpc-encoding": "gzip" });
+    expect(answer).toEqual({ status: 200, grpcStatus: "0", reason: undefined });
+  });
+
+  it.each([
+    ["no gzip", Buffer.from("not at all"), 1, "INVALID_REQUEST"],
+    ["gzip that was cut off", gzipSync(askBytes("echo")).subarray(0, -9), 1, "INVALID_REQUEST"],
+    ["a little gzip of a lot", gzipSync(Buffer.alloc(8 << 20)), 1, "PAYLOAD_TOO_LARGE"],
+    ["flags of no meaning", gzipSync(askBytes("echo")), 3, "INVALID_REQUEST"],
+  ])("answers %s with INVALID_ARGUMENT and tells the call", async (_name, message, flag, reason) => {
+    const answer = await callRaw(frame(message, flag), { "grpc-encoding": "gzip" });
+    expect(answer).toEqual({ status: 200, grpcStatus: "3", reason });
+    expect(test.gateway.calls.map(({ outcome }) => outcome)).toEqual(["rejected"]);
+    await expectAlive();
   });
 
   it("refuses headers that are too long with a status", async () => {

@@ -1,12 +1,15 @@
 // Everything that is not plain gRPC on a hot method: gRPC-Web, Connect over HTTP/1.1 and HTTP/2, JSON, the other services.
 // connect-node serves it, with one difference: the message is read here first, and connect-node gets an empty one in its
 // place. So an inference call is authenticated before its body is decoded, garbage has a typed error and a usage event, and
-// sizes are checked in one way. Left to connect-node alone: Connect GET, requests with a compression (refused), health and
-// reflection; what it finds wrong there has a code, but no ErrorInfo.
+// sizes, compression and time limits are checked in one way. Left to connect-node alone: health and reflection.
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { Gateway, InferenceMethod } from "../../pipeline/ports.ts";
 import { readCallTimeoutMs } from "../call-timeout.ts";
@@ -16,8 +19,8 @@ import type { NodeRequest, NodeResponse } from "../node-http.ts";
 import { readPeerCertificate } from "../peer-certificate.ts";
 import type { ServerLogger } from "../server-logger.ts";
 import { toCallFailure } from "../to-call-failure.ts";
-import { collectBody } from "./collect-body.ts";
-import { emptyBodyOf, type MessageForm, messageFormOf, readMessage } from "./message-form.ts";
+import { readMessage } from "./message-form.ts";
+import { type MessageSource, messageSourceOf } from "./message-source.ts";
 import { type PreparedCall, peerKey, preparedCallKey } from "./prepared-call.ts";
 
 export type ConnectListenerOptions = {
@@ -32,13 +35,15 @@ export type ConnectListenerOptions = {
 /** False: no method has this path. */
 export type ConnectListener = (request: NodeRequest, response: NodeResponse) => boolean;
 
-const envelopeBytes = 5;
+/** The most that connect-node takes: larger than any response, so that none is compressed. */
+const neverCompressBytes = 0xffffffff;
 
 export function createConnectListener(options: ConnectListenerOptions): ConnectListener {
   const router = createConnectRouter({
     readMaxBytes: options.maxRequestBytes,
-    // A few bytes of gzip can claim any size; callers inside a network gain little from compression.
-    acceptCompression: [],
+    // Requests only: callers inside a network gain little from compressed responses, and streams lose time.
+    acceptCompression: [compressionGzip],
+    compressMinBytes: neverCompressBytes,
     shutdownSignal: options.shutdownSignal,
   });
   options.register(router);
@@ -74,50 +79,27 @@ async function serve(
   const values = createContextValues();
   values.set(peerKey, readPeerCertificate(request.socket));
   const universal = universalRequestFromNodeRequest(request, response, undefined, values);
-  const form = request.method === "POST" && takesOneMessage(handler) ? formOf(request) : undefined;
-  if (form !== undefined) {
-    const prepared = await (method === undefined
-      ? read(handler.method.input, form, request, options)
-      : open(method, form, request, options));
-    values.set(preparedCallKey, prepared);
-    const answer = await handler(withEmptyBody(universal, form));
-    await universalResponseToNodeResponse(answer, response);
+  const source = messageSourceOf(handler, request, options);
+  if (source === undefined) {
+    await universalResponseToNodeResponse(await handler(universal), response);
     return;
   }
-  await universalResponseToNodeResponse(await handler(universal), response);
-}
-
-/** Health and reflection keep to connect-node: they are for tools, and a stream of requests has no one message. */
-function takesOneMessage({ method, service }: UniversalHandler): boolean {
-  return method.methodKind !== "bidi_streaming" && !service.typeName.startsWith("grpc.");
-}
-
-/** `undefined`: a content type or an encoding that connect-node refuses by itself. */
-function formOf(request: NodeRequest): MessageForm | undefined {
-  const encodings = ["content-encoding", "grpc-encoding", "connect-content-encoding"];
-  const isPlain = encodings.every((name) => (request.headers[name] ?? "identity") === "identity");
-  return isPlain ? messageFormOf(request.headers["content-type"]) : undefined;
-}
-
-function withEmptyBody(request: UniversalServerRequest, form: MessageForm): UniversalServerRequest {
-  const header = new Headers(request.header);
-  header.delete("content-length");
-  return { ...request, header, body: once(emptyBodyOf(form)) };
-}
-
-async function* once(chunk: Uint8Array): AsyncIterable<Uint8Array> {
-  yield chunk;
+  const prepared = await (method === undefined
+    ? read(handler.method.input, source, options)
+    : open(method, source, request, options));
+  values.set(preparedCallKey, prepared);
+  await universalResponseToNodeResponse(await handler(source.emptied(universal)), response);
 }
 
 /** An inference call: authenticated on its headers, while its body arrives. */
 async function open(
   method: InferenceMethod,
-  form: MessageForm,
+  source: MessageSource,
   request: NodeRequest,
   options: ConnectListenerOptions,
 ): Promise<PreparedCall> {
   const header = (name: string) => firstOf(request.headers[name]);
-  const reading = read(inferenceMethods[method].schema, form, request, options);
+  const reading = read(inferenceMethods[method].schema, source, options);
   try {
     const opened = await options.gateway.open({
       method,
@@ -141,16 +123,15 @@ type ReadResult = Extract<PreparedCall, { kind: "read" | "refused" }>;
 /** Never rejects. */
 async function read(
   schema: DescMessage,
-  form: MessageForm,
-  request: NodeRequest,
-  { logger, maxRequestBytes }: ConnectListenerOptions,
+  source: MessageSource,
+  { logger }: ConnectListenerOptions,
 ): Promise<ReadResult> {
-  const body = await collectBody(request, maxRequestBytes + (form.isEnveloped ? envelopeBytes : 0));
-  if (body instanceof CallFailure) {
-    return { kind: "refused", failure: body };
+  const bytes = await source.bytes;
+  if (bytes instanceof CallFailure) {
+    return { kind: "refused", failure: bytes };
   }
   try {
-    return { kind: "read", message: readMessage(schema, form, body, maxRequestBytes) };
+    return { kind: "read", message: readMessage(schema, source.format, bytes) };
   } catch (error) {
     return { kind: "refused", failure: toCallFailure(error, logger) };
   }

@@ -163,14 +163,19 @@ function failureFor(model: string): CallFailure | undefined {
 
 function echo(request: CompleteRequest, withParts = true): CompleteResponse {
   const last = request.messages.at(-1)?.parts ?? [];
-  return create(CompleteResponseSchema, {
+  const response = create(CompleteResponseSchema, {
     responseId: "response-1",
     model: request.model,
-    // An int32 that is no whole number cannot be encoded.
-    usage: request.model === "unencodable" ? { inputTokens: 1.5 } : undefined,
     message: { role: Role.ASSISTANT, parts: withParts ? last : [] },
     finishReason: FinishReason.STOP,
   });
+  if (request.model === "unencodable") {
+    const get = () => {
+      throw new Error("a field that no encoder can read");
+    };
+    Object.defineProperty(response, "model", { get });
+  }
+  return response;
 }
 
 function stream(
