@@ -1,7 +1,10 @@
 // The one place that can stop a call. Whoever waits (an attempt, a backoff) registers how to let go; the first cause wins.
 
-/** `caller`: RST or closed connection. `deadline`: the caller's time is over. `shutdown`: the drain deadline passed. */
-export type StopCause = "caller" | "deadline" | "shutdown";
+/**
+ * `caller`: RST or closed connection. `deadline`: the caller's time is over. `shutdown`: the drain deadline passed.
+ * `hedge`: another attempt of the same call was faster.
+ */
+export type StopCause = "caller" | "deadline" | "shutdown" | "hedge";
 
 /** Thrown by a wait that was stopped; never leaves the pipeline. */
 export class Stopped extends Error {
@@ -18,6 +21,7 @@ export class CallScope {
   #cause: StopCause | undefined;
   #release: ((cause: StopCause) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #children: Set<CallScope> | undefined;
 
   /** `timeoutMs`: what the caller's deadline leaves; `undefined`: no deadline. */
   constructor(timeoutMs: number | undefined) {
@@ -35,6 +39,16 @@ export class CallScope {
     const release = this.#release;
     this.#release = undefined;
     release?.(cause);
+    if (this.#children !== undefined) for (const child of this.#children) child.stop(cause);
+  }
+
+  /** A scope for one of several attempts at once: it stops with this one, and can be stopped alone. */
+  child(): CallScope {
+    const child = new CallScope(undefined);
+    this.#children ??= new Set();
+    this.#children.add(child);
+    if (this.#cause !== undefined) child.stop(this.#cause);
+    return child;
   }
 
   /** Registers the one current wait. A call waits for one thing at a time, so a new wait replaces the old. */
@@ -50,6 +64,7 @@ export class CallScope {
   close(): void {
     clearTimeout(this.#timer);
     this.#release = undefined;
+    this.#children = undefined;
   }
 
   /** Waits, or throws `Stopped`. */

@@ -4,8 +4,10 @@ import type { ProviderFailure } from "../domain/provider-failure.ts";
 import type { ChatOperation } from "../providers/provider.ts";
 import { readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
+import { Stopped } from "./call-scope.ts";
 import { toCompleteResponse, wants } from "./complete-response.ts";
 import { estimateUsage } from "./estimated-usage.ts";
+import type { AttemptControl } from "./hedged-race.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { UnarySink } from "./ports.ts";
 import { chatTask, type ReadyAttempt } from "./prepare-attempt.ts";
@@ -21,7 +23,9 @@ export async function complete(
   let response: CompleteResponse;
   try {
     await call.begin(request, false);
-    response = await call.serve(chatTask(request, "unary"), (ready, open) => attemptOnce(call, request, ready, open));
+    response = await call.serve(chatTask(request, "unary"), (ready, open, control) =>
+      attemptOnce(call, request, ready, open, control),
+    );
     await call.end(Outcome.SUCCEEDED, undefined);
   } catch (error) {
     const failure = await call.endFailed(error);
@@ -37,19 +41,21 @@ async function attemptOnce(
   request: CompleteRequest,
   ready: ReadyAttempt<ChatOperation>,
   open: OpenAttempt,
+  control: AttemptControl,
 ): Promise<CompleteResponse> {
-  const { parts, account, scope } = call;
+  const { parts, account } = call;
   const seen: Seen = { status: 0, headers: {} };
   try {
     const limits = timeLimits(ready, request, "unary");
     const { completion, response } = await runUnaryAttempt(
       parts,
-      scope,
+      control.scope,
       ready,
       readContextOf(call, request, ready),
       limits,
       seen,
     );
+    if (!control.claim()) throw new Stopped("hedge");
     account.contentSeen(open);
     account.endAttempt(open, {
       outcome: AttemptOutcome.SERVED,

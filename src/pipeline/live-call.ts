@@ -18,6 +18,7 @@ import { type CallAccount, type OpenAttempt, outcomeOfFailure } from "./call-acc
 import { type CallScope, Stopped } from "./call-scope.ts";
 import { estimateUsage } from "./estimated-usage.ts";
 import { firstPriced } from "./first-priced.ts";
+import { type AttemptControl, HedgedRace } from "./hedged-race.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { AdmissionRequest, PriceQuery, Pricer, Reservation } from "./ports.ts";
 import { type CallTask, prepareAttempt, type ReadyAttempt } from "./prepare-attempt.ts";
@@ -34,6 +35,8 @@ export class LiveCall {
   #reservation: Reservation | undefined;
   #recorded: Promise<void> | undefined;
   #violations: FieldViolation[] = [];
+  /** For an attempt without a rival. */
+  readonly #alone: AttemptControl;
 
   constructor(
     parts: PipelineParts,
@@ -45,6 +48,7 @@ export class LiveCall {
     this.parts = parts;
     this.account = account;
     this.scope = scope;
+    this.#alone = { scope, claim: () => true };
     this.deadlineMs = deadlineMs;
     this.#onOver = onOver;
   }
@@ -88,40 +92,74 @@ export class LiveCall {
    * Tries targets until one answers. `attempt` throws `ProviderFailure` when another target may do better, anything else
    * to end the call.
    */
-  async serve<Operation, Answer>(
-    task: CallTask<Operation>,
-    attempt: (ready: ReadyAttempt<Operation>, open: OpenAttempt) => Promise<Answer>,
-  ): Promise<Answer> {
+  async serve<Operation, Answer>(task: CallTask<Operation>, attempt: Attempt<Operation, Answer>): Promise<Answer> {
     for (;;) {
       this.scope.throwIfStopped();
       const step = this.itinerary.next(this.parts.clock.nowMs());
       if (step.kind === "give-up") throw this.#giveUp(step);
-      await this.scope.sleep(step.afterMs);
-      const answer = await this.#tryTarget(task, step.planned, attempt);
-      if (answer !== nextTarget) return answer;
+      const served = await this.#step(task, step, attempt);
+      if (served !== undefined) return served.answer;
     }
+  }
+
+  async #step<Operation, Answer>(
+    task: CallTask<Operation>,
+    step: AttemptStep,
+    attempt: Attempt<Operation, Answer>,
+  ): Promise<Served<Answer> | undefined> {
+    try {
+      await this.scope.sleep(step.afterMs);
+    } catch (error) {
+      this.itinerary.cancelled(step.planned, this.parts.clock.nowMs()); // It was granted, and must end in one way.
+      throw error;
+    }
+    if (step.hedgeAfterMs !== undefined && task.mayHedge) return this.#hedged(task, step, step.hedgeAfterMs, attempt);
+    return this.#tryTarget(task, step.planned, attempt, this.#alone);
+  }
+
+  async #hedged<Operation, Answer>(
+    task: CallTask<Operation>,
+    step: AttemptStep,
+    hedgeAfterMs: number,
+    attempt: Attempt<Operation, Answer>,
+  ): Promise<Served<Answer> | undefined> {
+    const race = new HedgedRace<Served<Answer>>(this.scope);
+    race.start((control) => this.#tryTarget(task, step.planned, attempt, control));
+    race.startAfter(hedgeAfterMs, () => {
+      const second = this.itinerary.next(this.parts.clock.nowMs());
+      if (second.kind === "give-up") return; // No second target: the first goes on alone.
+      if (second.afterMs > 0) this.itinerary.cancelled(second.planned, this.parts.clock.nowMs());
+      else race.start((control) => this.#tryTarget(task, second.planned, attempt, control));
+    });
+    return race.finish();
   }
 
   async #tryTarget<Operation, Answer>(
     task: CallTask<Operation>,
     planned: PlannedTarget,
-    attempt: (ready: ReadyAttempt<Operation>, open: OpenAttempt) => Promise<Answer>,
-  ): Promise<Answer | typeof nextTarget> {
+    attempt: Attempt<Operation, Answer>,
+    control: AttemptControl,
+  ): Promise<Served<Answer> | undefined> {
+    let hasStarted = false;
     try {
       const prepared = await prepareAttempt(this.parts, task, planned);
       if (prepared.kind === "unsupported") {
         this.itinerary.unsupported(planned);
         this.#violations.push(...prepared.violations);
-        return nextTarget;
+        return undefined;
       }
       await this.#recorded;
-      this.scope.throwIfStopped();
+      control.scope.throwIfStopped();
+      hasStarted = true;
       this.itinerary.started(planned, this.parts.clock.nowMs());
-      return await attempt(prepared, this.account.beginAttempt(planned));
+      return { answer: await attempt(prepared, this.account.beginAttempt(planned), control) };
     } catch (error) {
-      if (!(error instanceof ProviderFailure)) throw error;
-      this.itinerary.failed(planned, error, this.parts.clock.nowMs());
-      return nextTarget;
+      if (error instanceof ProviderFailure) {
+        this.itinerary.failed(planned, error, this.parts.clock.nowMs());
+        return undefined;
+      }
+      if (!hasStarted) this.itinerary.cancelled(planned, this.parts.clock.nowMs());
+      throw error;
     }
   }
 
@@ -270,7 +308,17 @@ export class LiveCall {
   }
 }
 
-const nextTarget = Symbol("next target");
+/** Makes one attempt. Throws `ProviderFailure` when another target may do better, anything else to end the call. */
+export type Attempt<Operation, Answer> = (
+  ready: ReadyAttempt<Operation>,
+  open: OpenAttempt,
+  control: AttemptControl,
+) => Promise<Answer>;
+
+/** `undefined` in its place: the target failed, and another may do better. */
+type Served<Answer> = { readonly answer: Answer };
+
+type AttemptStep = Extract<RouteStep, { kind: "attempt" }>;
 
 function outputTokensMax(request: CompleteRequest, candidates: readonly PlannedTarget[], assumed: number): number {
   const asked = request.sampling?.maxOutputTokens;
@@ -310,6 +358,7 @@ function failureOfStop(stopped: Stopped, attempts: CallAccount["attempts"]): Cal
         attempts,
       });
     case "shutdown":
+    case "hedge": // Ends an attempt, never a call.
       return new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is shutting down", {
         retryAfterMs: 1_000,
         attempts,

@@ -12,6 +12,8 @@ import type { ConfiguredProvider, PipelineParts } from "./pipeline-parts.ts";
 export type CallTask<Operation> = {
   /** Under REJECT a parameter that would be left out refuses the target. */
   readonly isStrict: boolean;
+  /** Whether a second attempt may run beside the first: only where the first content decides. */
+  readonly mayHedge?: boolean;
   /** `undefined`: this provider does not do that. */
   readonly operationOf: (provider: Provider) => Operation | undefined;
   readonly translate: (operation: Operation, context: TranslationContext) => Translation;
@@ -20,6 +22,7 @@ export type CallTask<Operation> = {
 export function chatTask(request: CompleteRequest, mode: "unary" | "stream"): CallTask<ChatOperation> {
   return {
     isStrict: request.unsupportedParameters === UnsupportedParameterPolicy.REJECT,
+    mayHedge: true,
     operationOf: (provider) => provider.chat,
     translate: (chat, context) => chat.toHttpRequest(request, mode, context),
   };

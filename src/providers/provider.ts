@@ -110,6 +110,8 @@ export interface ChatOperation {
   /** Reads a 2xx answer. Throws `ProviderFailure` when the body is no answer (also an error inside a 200). */
   fromHttpResponse(response: HttpResponse, context: ReadContext): Completion;
   createReader(context: ReadContext): EventReader;
+  /** Whether the model goes on from a last ASSISTANT message instead of answering it (CAPABILITY_PREFILL). Absent: no. */
+  continues?(model: string): boolean;
 }
 
 /** Reads one stream. A small state machine: events in, events of the contract out. */

@@ -9,6 +9,7 @@ import type { Provider, ProviderSettings, Translation, TranslationContext } from
 import { toCountBody } from "./count-body.ts";
 import { toFailure } from "./failure.ts";
 import { toMessagesBody } from "./messages-body.ts";
+import { traitsOf } from "./model-traits.ts";
 import { createMessagesReader } from "./reader.ts";
 import { fromMessage, fromTokenCount } from "./response.ts";
 
@@ -45,6 +46,7 @@ export function createAnthropicProvider(settings: ProviderSettings): Provider {
         })),
       fromHttpResponse: (response, context) => fromMessage(response.body, context),
       createReader: createMessagesReader,
+      continues: (model) => traitsOf(model).prefill,
     },
     countTokens: {
       toHttpRequest: (request, context) => translate(request, context, "/v1/messages/count_tokens", toCountBody),

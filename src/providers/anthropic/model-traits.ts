@@ -21,6 +21,8 @@ export type ModelTraits = {
   readonly temperatureWithTopP: boolean;
   /** `output_config.format` is accepted. */
   readonly jsonSchema: boolean;
+  /** Goes on from a last assistant message (prefill). Claude 4.6 and later refuse one. */
+  readonly prefill: boolean;
   /** Sent as `max_tokens`, which the API demands, when neither the caller nor the catalogue knows better. */
   readonly maxTokensDefault: number;
 };
@@ -42,6 +44,7 @@ const traitsOfUnknown: ModelTraits = {
   sampling: true,
   temperatureWithTopP: true,
   jsonSchema: true,
+  prefill: false,
   maxTokensDefault: 32_000,
 };
 
@@ -58,6 +61,7 @@ function traitsOfVersion(family: string, version: number): ModelTraits {
     sampling: version < 47,
     temperatureWithTopP: version < 41,
     jsonSchema: version >= 45 || (family === "opus" && version === 41),
+    prefill: version < 46,
     maxTokensDefault: maxTokensDefaultOf(version),
   };
 }

@@ -1,0 +1,157 @@
+// One attempt of a stream before and after it speaks: events are held back until the first content, then sent as they
+// come; what it has generated is counted for the bill of an attempt that does not finish.
+import { AttemptOutcome, type CompleteRequest, type Usage } from "../contract.ts";
+import type { CompletionFacts } from "../domain/completion.ts";
+import { ProviderFailure } from "../domain/provider-failure.ts";
+import type { StreamEvent } from "../domain/stream-event.ts";
+import type { ChatOperation } from "../providers/provider.ts";
+import { readContextOf, timeLimits } from "./attempt-context.ts";
+import type { OpenAttempt } from "./call-account.ts";
+import { type CallScope, Stopped } from "./call-scope.ts";
+import type { ContinuedParts } from "./continuation.ts";
+import { estimateUsage } from "./estimated-usage.ts";
+import type { LiveCall } from "./live-call.ts";
+import type { ReadyAttempt } from "./prepare-attempt.ts";
+import { StreamAttempt } from "./stream-attempt.ts";
+
+export type StreamRunPorts = {
+  /** The first content has come. False: another attempt of the call was faster. */
+  readonly claim: () => boolean;
+  readonly send: (event: StreamEvent) => void;
+  readonly flush: () => boolean;
+  /** Set when this attempt goes on where another broke off. */
+  readonly continued: ContinuedParts | undefined;
+};
+
+/** About 512 tokens; looked at before the clock is. */
+const progressCharacters = 256;
+const progressCharactersMost = 2_048;
+const progressMs = 2_000;
+
+export class StreamRun {
+  readonly #call: LiveCall;
+  readonly #ready: ReadyAttempt<ChatOperation>;
+  readonly #open: OpenAttempt;
+  readonly #ports: StreamRunPorts;
+  readonly #attempt: StreamAttempt;
+  /** Events before the first content. */
+  #preamble: StreamEvent[] = [];
+  #speaks = false;
+  #characters = 0;
+  #progressAt = 0;
+  #progressAtMs = 0;
+
+  constructor(
+    call: LiveCall,
+    request: CompleteRequest,
+    ready: ReadyAttempt<ChatOperation>,
+    open: OpenAttempt,
+    ports: StreamRunPorts,
+  ) {
+    this.#call = call;
+    this.#ready = ready;
+    this.#open = open;
+    this.#ports = ports;
+    this.#attempt = new StreamAttempt(
+      call.parts,
+      ready,
+      readContextOf(call, request, ready),
+      timeLimits(ready, request, "stream"),
+      // A held-back attempt has nothing to flush, and must not be held up by a slow reader of nothing.
+      { event: (event) => this.#event(event), flush: () => !this.#speaks || ports.flush() },
+    );
+  }
+
+  /** Resolves when the provider's answer is complete and in the account; rejects with `ProviderFailure` or `Stopped`. */
+  async run(scope: CallScope): Promise<CompletionFacts> {
+    const facts = await this.#attempt.run(scope);
+    if (!this.#speaks) this.#speak(); // An answer without content is an answer too.
+    const { seen } = this.#attempt;
+    this.#call.account.endAttempt(this.#open, {
+      outcome: AttemptOutcome.SERVED,
+      httpStatus: seen.status,
+      headers: seen.headers,
+      usage: facts.usage ?? this.#estimate(undefined),
+      facts,
+    });
+    this.#call.attemptServed(this.#ready, this.#open, seen);
+    return facts;
+  }
+
+  resume(): void {
+    this.#attempt.resume();
+  }
+
+  /** Puts an attempt that did not finish into the account. */
+  fail(error: unknown, outcome: AttemptOutcome): void {
+    const { seen } = this.#attempt;
+    // Bytes of a 2xx answer mean that the provider was generating, and bills it; so does silence after the request was sent.
+    const wasRefused =
+      seen.status >= 300 || (seen.status === 0 && error instanceof ProviderFailure && error.kind !== "timeout");
+    const usage = wasRefused ? undefined : this.#estimate(this.#attempt.usage());
+    this.#call.attemptFailed(this.#ready, this.#open, error, seen, usage, outcome);
+  }
+
+  #event(event: StreamEvent): void {
+    this.#count(event);
+    if (this.#speaks) {
+      this.#send(event);
+      return;
+    }
+    this.#preamble.push(event);
+    if (isContent(event)) this.#speak();
+  }
+
+  #speak(): void {
+    if (!this.#ports.claim()) throw new Stopped("hedge");
+    this.#speaks = true;
+    this.#call.account.contentSeen(this.#open);
+    this.#attempt.contentSeen();
+    const held = this.#preamble;
+    this.#preamble = [];
+    for (const event of held) this.#send(event);
+  }
+
+  #send(event: StreamEvent): void {
+    const { continued } = this.#ports;
+    const placed = continued === undefined ? event : continued.place(event);
+    if (placed !== undefined) this.#ports.send(placed);
+  }
+
+  /** Notes progress in the journal now and then, so that a crash loses little of the count. */
+  #count(event: StreamEvent): void {
+    this.#characters += charactersOf(event);
+    const since = this.#characters - this.#progressAt;
+    if (since < progressCharacters) return;
+    const nowMs = this.#call.parts.clock.nowMs();
+    if (nowMs - this.#progressAtMs < progressMs && since < progressCharactersMost) return;
+    this.#progressAt = this.#characters;
+    this.#progressAtMs = nowMs;
+    this.#call.parts.ledger.progress(this.#call.account.identity.id, this.#estimate(this.#attempt.usage()));
+  }
+
+  #estimate(known: Usage | undefined): Usage {
+    return estimateUsage(known, this.#call.account.inputTokensEstimated, this.#characters);
+  }
+}
+
+/** Whether an event shows the caller something that cannot be taken back. A part that begins empty does not. */
+function isContent(event: StreamEvent): boolean {
+  if (event.kind !== "part-start") return event.kind !== "part-end";
+  const { content } = event.part;
+  if (content.case === "text" || content.case === "reasoning" || content.case === "refusal")
+    return content.value.text !== "";
+  return true;
+}
+
+function charactersOf(event: StreamEvent): number {
+  switch (event.kind) {
+    case "text-delta":
+    case "reasoning-delta":
+      return event.text.length;
+    case "arguments-delta":
+      return event.json.length;
+    default:
+      return 0;
+  }
+}
