@@ -3,7 +3,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import { type CompleteRequest, PromptCacheMode } from "../../contract.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 import type { TranslationLog } from "../translation-log.ts";
-import type { ModelFamily } from "./model-family.ts";
+import { cachesForHours, familyOf, type ModelFamily } from "./model-family.ts";
 import type { Block, Turn } from "./wire.ts";
 
 /** The three sections of a prompt, in the order in which the cache reads them. */
@@ -36,16 +36,11 @@ const pointsMax = 4;
  * Adds the points of PROMPT_CACHE_MODE_AUTO, and keeps the API's rules: only models that cache, at most four points, and
  * none that lives shorter before one that lives longer.
  */
-export function withCachePoints(
-  prompt: Prompt,
-  request: CompleteRequest,
-  family: ModelFamily,
-  log: TranslationLog,
-): Prompt {
+export function withCachePoints(prompt: Prompt, request: CompleteRequest, model: string, log: TranslationLog): Prompt {
   const marked =
     request.promptCache?.mode === PromptCacheMode.AUTO ? withAutomaticPoints(prompt, request, log) : prompt;
-  const allowed = withoutRefused(marked, family, log);
-  return withLongestFirst(withinLimit(allowed, log), log);
+  const allowed = withinLimit(withoutRefused(marked, familyOf(model), log), log);
+  return cachesForHours(model) ? withLongestFirst(allowed, log) : withoutTimes(allowed, log);
 }
 
 /** After the tools, the system prompt and the last turn, so that the next turn finds this one's prefix. */
@@ -78,6 +73,13 @@ function withinLimit(prompt: Prompt, log: TranslationLog): Prompt {
     surplus -= 1;
     return surplus >= 0 ? undefined : point;
   });
+}
+
+/** Models that keep a prefix five minutes are not told how long. */
+function withoutTimes(prompt: Prompt, log: TranslationLog): Prompt {
+  if (!allPoints(prompt).some(livesAnHour)) return prompt;
+  log.adjusted("cache_breakpoint", "this model keeps a prefix for five minutes");
+  return mapPoints(prompt, () => ({ cachePoint: { type: "default" } }));
 }
 
 function withLongestFirst(prompt: Prompt, log: TranslationLog): Prompt {

@@ -39,7 +39,7 @@ export function toConverseBody(
   const conversation = toConversation(request.messages, parts);
   const instruction = output.instruction === "" ? [] : [{ text: output.instruction }];
   const system = [...conversation.system, ...instruction];
-  const prompt = withCachePoints({ tools, system, messages: conversation.messages }, request, family, log);
+  const prompt = withCachePoints({ tools, system, messages: conversation.messages }, request, context.model, log);
   if (log.violations.length > 0) return { kind: "unsupported", violations: log.violations };
 
   const { additionalModelRequestFields: own, ...options } = providerOptionsOf(request.providerOptions, aliases);

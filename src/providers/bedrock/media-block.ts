@@ -22,13 +22,13 @@ export function toMediaBlock(
 ): JsonOutObject | undefined {
   const { log } = context;
   if (media.detail !== MediaDetail.UNSPECIFIED) log.dropped(`${field}.detail`, "the level of detail cannot be chosen");
+  const source = toSource(media, field, log);
+  if (source === undefined) return undefined;
   const format = toFormat(kind, media);
   if (format === undefined) {
     log.unsupported(`${field}.media_type`, `this form of ${kind} is not taken`);
     return undefined;
   }
-  const source = toSource(media, field, log);
-  if (source === undefined) return undefined;
   if (kind === "document") return { document: toDocument(media, format, source, context) };
   if (media.citationsEnabled) log.dropped(`${field}.citations_enabled`, "only documents can be cited");
   return { [kind]: { format, source } };

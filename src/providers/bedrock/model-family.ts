@@ -33,6 +33,11 @@ const families: readonly { readonly sign: RegExp; readonly family: ModelFamily }
   { sign: /amazon\.titan|meta\.llama|ai21\.|cohere\./, family: { ...other, jsonSchema: false } },
 ];
 
+/** Whether a cache point may live an hour: Claude from version 4.5 on ("Prompt caching", "Cache TTL"). */
+export function cachesForHours(model: string): boolean {
+  return /claude-(?:opus|sonnet|haiku)-4-[5-9](?!\d)|claude-[a-z]+-[5-9]/.test(model);
+}
+
 /** `model`: an id, an inference profile's id ("us.anthropic.claude-…"), or an ARN that holds one. */
 export function familyOf(model: string): ModelFamily {
   return families.find(({ sign }) => sign.test(model))?.family ?? other;

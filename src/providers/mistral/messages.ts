@@ -1,12 +1,13 @@
 // Messages in OpenAI's form to Mistral's, which has its own words for documents, sound and thinking, and refuses members
 // that it does not know.
+import { parseDataUrl } from "../data-url.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../json-writer.ts";
 import type { TranslationLog } from "../translation-log.ts";
 
 /** `message` as `compatible/request-messages.ts` makes it for the dialect of this folder. */
-export function toMistralMessage(message: JsonOutObject): JsonOutObject {
+export function toMistralMessage(message: JsonOutObject, log: TranslationLog): JsonOutObject {
   const { reasoning_content: reasoning, refusal, content, ...rest } = message;
-  const chunks = [...toThinking(reasoning), ...toChunks(content), ...toChunks(refusal)];
+  const chunks = [...toThinking(reasoning), ...toChunks(content, log), ...toChunks(refusal, log)];
   const [only] = chunks;
   const isPlain = chunks.length === 1 && only !== undefined && isTextAlone(only);
   return { ...rest, content: isPlain ? only["text"] : chunks.length === 0 ? "" : chunks };
@@ -19,22 +20,33 @@ function toThinking(reasoning: JsonOut | undefined): readonly Chunk[] {
   return typeof reasoning === "string" ? [{ type: "thinking", thinking: [{ type: "text", text: reasoning }] }] : [];
 }
 
-function toChunks(content: JsonOut | undefined): readonly Chunk[] {
+function toChunks(content: JsonOut | undefined, log: TranslationLog): readonly Chunk[] {
   if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
-  return isList(content) ? content.filter(isChunk).map(toChunk) : [];
+  return isList(content) ? content.filter(isChunk).map((chunk) => toChunk(chunk, log)) : [];
 }
 
-function toChunk(chunk: Chunk): Chunk {
+function toChunk(chunk: Chunk, log: TranslationLog): Chunk {
   if (chunk instanceof RawJson) return chunk;
   const { file, input_audio: audio, ...rest } = chunk;
-  if (isObject(file)) return { ...rest, ...toDocument(file) };
+  if (isObject(file)) return { ...rest, ...toDocument(file, log) };
   return isObject(audio) ? { ...rest, input_audio: audio["data"] } : chunk;
 }
 
-/** "Document understanding": an address, `data:` too, or the id of an uploaded file. */
-function toDocument(file: JsonOutObject): JsonOutObject {
-  if (file["file_id"] !== undefined) return { type: "file", file_id: file["file_id"] };
-  return { type: "document_url", document_url: file["file_data"], document_name: file["filename"] };
+/** "Document understanding": an address, `data:` too, or the id of an uploaded file. Plain text is no document there. */
+function toDocument(file: JsonOutObject, log: TranslationLog): JsonOutObject {
+  const { file_id: id, file_data: address, filename: name } = file;
+  if (id !== undefined) return { type: "file", file_id: id };
+  const inline = typeof address === "string" ? parseDataUrl(address) : undefined;
+  if (inline?.mediaType.startsWith("text/") !== true) {
+    return { type: "document_url", document_url: address, document_name: name };
+  }
+  log.emulated("messages", "a document of plain text was put into its message as text");
+  const text = new TextDecoder().decode(inline.data);
+  return { type: "text", text: `<document name="${toAttribute(name)}">\n${text}\n</document>` };
+}
+
+function toAttribute(name: JsonOut | undefined): string {
+  return typeof name === "string" ? name.replaceAll('"', "'") : "document";
 }
 
 /**
@@ -57,7 +69,8 @@ function isChunk(value: JsonOut): value is Chunk {
   return typeof value === "object" && value !== null && !isList(value);
 }
 
-function isObject(value: JsonOut | undefined): value is JsonOutObject {
+/** An object that can be looked into. */
+export function isObject(value: JsonOut | undefined): value is JsonOutObject {
   return typeof value === "object" && value !== null && !isList(value) && !(value instanceof RawJson);
 }
 

@@ -1,17 +1,17 @@
 // A chat completion request in Mistral's words: OpenAI's form from `compatible/`, then what differs.
-import { type CompleteRequest, Role } from "../../contract.ts";
+import { type CompleteRequest, Role, type SamplingParams } from "../../contract.ts";
 import { toEndUser, toPromptCache, toServiceTier } from "../compatible/request.ts";
 import { toResponseFormat } from "../compatible/request-format.ts";
 import { type MessageContext, toChatMessages } from "../compatible/request-messages.ts";
 import { toSampling } from "../compatible/request-sampling.ts";
 import { toTools } from "../compatible/request-tools.ts";
-import { type JsonOutObject, writeJson } from "../json-writer.ts";
+import { type JsonOut, type JsonOutObject, writeJson } from "../json-writer.ts";
 import { noteBreakpoints, noteTextOnly } from "../note-absent.ts";
 import type { Translation, TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
 import { mistralDialect } from "./dialect.ts";
-import { toMistralMessage, withTurnsBetween } from "./messages.ts";
+import { isObject, toMistralMessage, withTurnsBetween } from "./messages.ts";
 import { toReasoning } from "./reasoning.ts";
 
 export type MistralRules = {
@@ -60,8 +60,8 @@ function toBody(
   return {
     model,
     messages: toMessages(request, context),
-    ...toSampling(request.sampling, mistralDialect, { lacks: nothingLacks, facts }, log),
-    ...toTools(request, context),
+    ...toSampling(withinLimits(request.sampling, log), mistralDialect, { lacks: nothingLacks, facts }, log),
+    ...withParameters(toTools(request, context)),
     ...toResponseFormat(request.responseFormat, mistralDialect, log).body,
     ...toReasoning(request.reasoning, model, log),
     ...toPromptCache(request, mistralDialect, log),
@@ -72,9 +72,30 @@ function toBody(
   };
 }
 
+/** Highest temperature that the API takes. */
+const temperatureMax = 1.5;
+
+function withinLimits(sampling: SamplingParams | undefined, log: TranslationLog): SamplingParams | undefined {
+  if (sampling?.temperature === undefined || sampling.temperature <= temperatureMax) return sampling;
+  log.adjusted("sampling.temperature", `the highest temperature is ${temperatureMax}`);
+  return { ...sampling, temperature: temperatureMax };
+}
+
+/** The API wants the parameters of every function: none are an empty object. */
+function withParameters(members: JsonOutObject): JsonOutObject {
+  const { tools, ...rest } = members;
+  return Array.isArray(tools) ? { tools: tools.map(withSchema), ...rest } : members;
+}
+
+function withSchema(tool: JsonOut): JsonOut {
+  const definition = isObject(tool) ? tool["function"] : undefined;
+  if (!isObject(tool) || !isObject(definition) || definition["parameters"] !== undefined) return tool;
+  return { ...tool, function: { ...definition, parameters: { type: "object", properties: {} } } };
+}
+
 /** An answer that the model is to continue has to say so ("Prefix"). */
 function toMessages(request: CompleteRequest, context: MessageContext): readonly JsonOutObject[] {
-  const messages = toChatMessages(request.messages, context).map(toMistralMessage);
+  const messages = toChatMessages(request.messages, context).map((message) => toMistralMessage(message, context.log));
   const last = messages.at(-1);
   const isPrefix = request.messages.at(-1)?.role === Role.ASSISTANT && last?.["tool_calls"] === undefined;
   const prefixed = isPrefix && last !== undefined ? messages.with(-1, { ...last, prefix: true }) : messages;

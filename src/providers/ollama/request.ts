@@ -47,16 +47,16 @@ export function toHttpRequest(
 ): Translation {
   const log = createTranslationLog();
   noteAbsent(request, log);
-  const own = providerOptionsOf(request.providerOptions, aliases);
+  const { options, ...own } = providerOptionsOf(request.providerOptions, aliases);
   const body: JsonOutObject = {
     model: context.model,
     messages: toMessages(request.messages, { aliases, log }),
     tools: toTools(request, aliases, log),
     format: toFormat(request, log),
     think: toThink(request.reasoning, context, log),
-    ...toSamplingMembers(request, context, own["options"], log),
+    ...toSamplingMembers(request, context, options, log),
     stream: mode === "stream", // It streams unless it is told not to.
-    ...{ ...own, options: undefined },
+    ...own,
   };
   if (log.violations.length > 0) return { kind: "unsupported", violations: log.violations };
   const headers = {
@@ -86,8 +86,8 @@ function toSamplingMembers(
   log: TranslationLog,
 ): JsonOutObject {
   const translated = toSampling(request.sampling, optionsDialect, { lacks: nothingLacks, facts }, log);
-  const { max_tokens: limit, logprobs, top_logprobs: alternatives, ...options } = translated;
-  const all = { num_predict: limit, ...options, ...(isObject(own) ? own : {}) };
+  const { max_tokens: limit, logprobs, top_logprobs: alternatives, ...settings } = translated;
+  const all = { num_predict: limit, ...settings, ...(isObject(own) ? own : {}) };
   const hasOptions = Object.values(all).some((value) => value !== undefined);
   return { logprobs, top_logprobs: alternatives, options: hasOptions ? all : undefined };
 }
