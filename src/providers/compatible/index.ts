@@ -5,9 +5,9 @@ import type { ChatOperation, ProviderFactory, ProviderSettings } from "../provid
 import { createChatOperation } from "./chat-operation.ts";
 import type { Dialect, SamplingName } from "./dialect.ts";
 import { dialectNamed } from "./dialects.ts";
-import { createEmbedOperation } from "./embed.ts";
 import { toFailure } from "./failure.ts";
 import type { OperationRules } from "./operation-rules.ts";
+import { createCompatibleOperations } from "./operations.ts";
 import type { ResponsesRules } from "./responses/request.ts";
 import { createResponsesOperation } from "./responses/responses-operation.ts";
 
@@ -30,7 +30,7 @@ export const createCompatibleProvider: ProviderFactory = (settings) => {
     authorise: withBearer,
     toFailure,
     chat: toChat(settings, dialect, name, aliases),
-    embed: createEmbedOperation(operationRules),
+    ...createCompatibleOperations(operationRules, name),
   };
 };
 

@@ -4,10 +4,10 @@ import { withBearer } from "../bearer-credential.ts";
 import type { AnswerRules } from "../compatible/answer-rules.ts";
 import { createChatOperation } from "../compatible/chat-operation.ts";
 import { openAiDialect } from "../compatible/dialects.ts";
-import { createEmbedOperation } from "../compatible/embed.ts";
 import { toFailure } from "../compatible/failure.ts";
 import { isReasoningModel, lacksOfModel } from "../compatible/openai-model.ts";
 import type { OperationRules } from "../compatible/operation-rules.ts";
+import { createOpenAiOperations } from "../compatible/operations.ts";
 import type { ResponsesRules } from "../compatible/responses/request.ts";
 import { createInputTokensOperation, createResponsesOperation } from "../compatible/responses/responses-operation.ts";
 import type { ChatOperation, ProviderFactory, ProviderSettings } from "../provider.ts";
@@ -41,7 +41,7 @@ export const createOpenAiProvider: ProviderFactory = (settings) => {
     toFailure,
     chat: toChat(settings, rulesAt, { providerName: name, thinkTags: false }),
     countTokens: createInputTokensOperation(rulesAt("/v1/responses/input_tokens")),
-    embed: createEmbedOperation(operationRules),
+    ...createOpenAiOperations(operationRules, name),
   };
 };
 

@@ -1,0 +1,26 @@
+import type { Provider } from "../provider.ts";
+import { createEmbedOperation } from "./embed.ts";
+import { createImagesOperation } from "./generate-images.ts";
+import { createModerateOperation } from "./moderate.ts";
+import type { OperationRules } from "./operation-rules.ts";
+import { createRerankOperation } from "./rerank.ts";
+import { createSpeechOperation } from "./speech.ts";
+import { createTranscribeOperation } from "./transcribe.ts";
+
+type Operations = Pick<Provider, "embed" | "rerank" | "moderate" | "generateImages" | "transcribe" | "speech">;
+
+/** What OpenAI's API has beside chat. `name`: how findings name the provider. */
+export function createOpenAiOperations(rules: OperationRules, name: string): Operations {
+  return {
+    embed: createEmbedOperation(rules),
+    moderate: createModerateOperation(rules, name),
+    generateImages: createImagesOperation(rules),
+    transcribe: createTranscribeOperation(rules),
+    speech: createSpeechOperation(rules),
+  };
+}
+
+/** The same, and the reranking that compatible servers add. */
+export function createCompatibleOperations(rules: OperationRules, name: string): Operations {
+  return { ...createOpenAiOperations(rules, name), rerank: createRerankOperation(rules) };
+}
