@@ -16,6 +16,7 @@ export * from "../gen/llmgateway/v1/completion_pb.ts";
 export * from "../gen/llmgateway/v1/content_pb.ts";
 export * from "../gen/llmgateway/v1/error_reason_pb.ts";
 export * from "../gen/llmgateway/v1/errors_pb.ts";
+export * from "../gen/llmgateway/v1/explain_pb.ts";
 export * from "../gen/llmgateway/v1/inference_service_pb.ts";
 export * from "../gen/llmgateway/v1/model_service_pb.ts";
 export * from "../gen/llmgateway/v1/routing_pb.ts";

@@ -6,6 +6,7 @@ import { createCatalogue } from "../catalogue/create-catalogue.ts";
 import { parsePriceOverrides } from "../catalogue/parse-price-overrides.ts";
 import type { Config } from "../config/config.ts";
 import { type LedgerLog, openLedger } from "../ledger/ledger.ts";
+import { explainCall } from "../pipeline/explain-call.ts";
 import { CompletionGateway } from "../pipeline/gateway.ts";
 import { ModelDirectory } from "../pipeline/model-directory.ts";
 import { defaultPipelineLimits } from "../pipeline/pipeline-parts.ts";
@@ -154,12 +155,29 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
           .targetStates(clock.nowMs())
           .some(({ target, health }) => target.id === targetId && health.unavailableUntilMs === undefined),
     }),
+    explain: (who, request) => explainCall({ router, admission: admission.control, clock }, who, request),
     usage: usage.queries,
+  };
+  const closeParts = async (drainMs: number): Promise<void> => {
+    await publisher?.close(drainMs);
+    await usage.close();
+    await ledger.close();
+    await admission.close();
+    await administration.close();
+    await audit.close();
+    await notices.close();
+    await traces?.close();
+    await upstream.close();
+    await fetcher.close();
+    log.close();
   };
   const server = await startServer(serverOptions(config, options.nextFreePort), services, {
     logger,
     metrics: { text: metrics.format, contentType: metricsContentType },
     isReady: () => ledger.figures.poisoned === 0,
+  }).catch(async (error: unknown) => {
+    await closeParts(0); // What stays open would keep the process alive, without a port.
+    throw error;
   });
   logger.info({ address: server.address, port: server.port, version }, "listening");
   log.flush();
@@ -172,17 +190,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     await drained;
     clearTimeout(deadline);
     await served;
-    await publisher?.close(publisherDrainMs);
-    await usage.close();
-    await ledger.close();
-    await admission.close();
-    await administration.close();
-    await audit.close();
-    await notices.close();
-    await traces?.close();
-    await upstream.close();
-    await fetcher.close();
-    log.close();
+    await closeParts(publisherDrainMs);
   };
   return {
     address: server.address,

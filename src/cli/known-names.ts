@@ -8,7 +8,6 @@ import { checkRule } from "../routing/check-rule.ts";
 export const knownNames: LoadOptions = {
   kinds: providerKinds,
   dialects: dialectIds,
-  unavailable: ["models[].retry.hedge_delay"],
   checkRule,
   checkProvider,
 };

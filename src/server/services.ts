@@ -1,5 +1,7 @@
 import type {
   adminKeys,
+  ExplainRequest,
+  ExplainResponse,
   GetModelRequest,
   GetModelResponse,
   ListModelsRequest,
@@ -25,6 +27,8 @@ export interface Services {
    */
   authenticate(start: Pick<CallStart, "header" | "peer">, role: CallerRole, method: string): Later<Caller>;
   readonly models: ModelQueries;
+  /** What would happen to a completion, without consequences. */
+  explain(caller: Caller, request: ExplainRequest): Later<ExplainResponse>;
   readonly usage: UsageQueries;
   /** Absent: the service is not there. */
   readonly keys?: KeyCommands | undefined;

@@ -1,7 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
-import { InferenceService } from "../../contract.ts";
+import { ExplainRequestSchema, InferenceService } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { InferenceMethod, OpenCall, OperationMethod, OperationMethods } from "../../pipeline/ports.ts";
 import { readCallTimeoutMs } from "../call-timeout.ts";
@@ -12,7 +12,11 @@ import { runSpeech, runStream, runUnary } from "./run-call.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
 /** Complete and StreamComplete for what does not come as plain gRPC, and the other methods for all. */
-export function registerInferenceService(router: ConnectRouter, { gateway }: Services, calls: ServiceCalls): void {
+export function registerInferenceService(
+  router: ConnectRouter,
+  { gateway, explain }: Services,
+  calls: ServiceCalls,
+): void {
   const open = (method: InferenceMethod, context: HandlerContext) => {
     const header = (name: string) => context.requestHeader.get(name) ?? undefined;
     return gateway.open({
@@ -70,6 +74,7 @@ export function registerInferenceService(router: ConnectRouter, { gateway }: Ser
     };
 
   router.service(InferenceService, {
+    explain: calls.unary(ExplainRequestSchema, "inference", explain),
     async complete(request, context) {
       try {
         const [opened, message] = await begin("Complete", inferenceMethods.Complete, request, context);

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import {
   ErrorReason,
+  ExplainResponseSchema,
   GetModelResponseSchema,
   ListModelsResponseSchema,
   ListUsageEventsResponseSchema,
@@ -48,6 +49,7 @@ export async function startTestServer(options: Partial<ServerOptions> = {}): Pro
       }
       return caller;
     },
+    explain: () => create(ExplainResponseSchema),
     models: {
       list: () => create(ListModelsResponseSchema, { models: [{ modelId: "echo" }] }),
       get: (_caller, { modelId }) => {
