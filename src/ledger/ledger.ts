@@ -64,6 +64,9 @@ export type LedgerFigures = {
 
 export type DurableSegment = Pick<Segment, "ordinal" | "bootId" | "path" | "bytes">;
 
+/** `start`: its message, for which the journal keeps room; `undefined`: of an earlier life. */
+type OpenCall = { readonly segment: Segment; readonly start: Uint8Array | undefined };
+
 type Note = { readonly event: UsageEvent; readonly payload: Uint8Array };
 
 const maintenanceMs = 1_000;
@@ -99,8 +102,8 @@ export class UsageLedger implements JournalOwner<Note> {
   #journal: Journal<Note> | undefined;
   #nextSequence = 1;
   #lostEvents = 0;
-  /** Segment of the START of each call that has not ended. */
-  readonly #open = new Map<string, Segment>();
+  /** The START of each call that has not ended. */
+  readonly #open = new Map<string, OpenCall>();
   readonly #owed = new Map<string, UsageEvent>();
   readonly #listeners = new Set<() => void>();
   #floorOrdinal: () => number = () => Number.POSITIVE_INFINITY;
@@ -233,7 +236,7 @@ export class UsageLedger implements JournalOwner<Note> {
     for (const { type, eventId, note, at } of entries) {
       if (type === recordType.start) {
         segment.open += 1;
-        this.#open.set(eventId, segment);
+        this.#open.set(eventId, { segment, start: note.payload });
         continue;
       }
       this.#ended(eventId);
@@ -250,7 +253,7 @@ export class UsageLedger implements JournalOwner<Note> {
     // The refused records are the newest of all: their numbers go to the next ones, so that there is no gap.
     if (first !== undefined) this.#nextSequence = Number(first.note.event.instanceSequence);
     for (const { note } of finals) this.#owe(note.event);
-    for (const entry of entries) if (entry.type === recordType.start) this.#opened.callEnded();
+    for (const { type, note } of entries) if (type === recordType.start) this.#opened.callEnded(note.payload);
   }
 
   onPoisoned(error: Error): void {
@@ -278,11 +281,11 @@ export class UsageLedger implements JournalOwner<Note> {
   }
 
   #ended(eventId: string): void {
-    const segment = this.#open.get(eventId);
-    if (segment === undefined) return;
+    const call = this.#open.get(eventId);
+    if (call === undefined) return;
     this.#open.delete(eventId);
-    segment.open -= 1;
-    this.#opened.callEnded();
+    call.segment.open -= 1;
+    if (call.start !== undefined) this.#opened.callEnded(call.start);
   }
 
   /** Keeps the end of a call that the disk did not take, to write it when there is room again. */
@@ -312,7 +315,7 @@ export class UsageLedger implements JournalOwner<Note> {
     const writes: Promise<void>[] = [];
     for (const call of recovered.unfinished) {
       const segment = segments.get(call.ordinal);
-      if (segment !== undefined) this.#open.set(call.eventId, segment);
+      if (segment !== undefined) this.#open.set(call.eventId, { segment, start: undefined });
       const start = fromBinary(UsageEventSchema, call.start);
       const progress = call.progress === undefined ? undefined : fromBinary(UsageSchema, call.progress);
       const event = toLostEvent(start, progress, this.#options.now(), this.#options.reprice);

@@ -204,6 +204,39 @@ describe("the journal", () => {
     await journal.close();
   });
 
+  it("takes the end of every call that has begun, however large its beginning was, and never passes its limit", async () => {
+    const maxBytes = 200_000;
+    const journal = await open(new Owner(), { maxBytes });
+    const start = message("s".repeat(20_000));
+    const begun: string[] = [];
+    await expect(
+      (async () => {
+        for (let index = 0; ; index += 1) {
+          await journal.append(recordType.start, `event-${index}`, "", start);
+          begun.push(`event-${index}`);
+        }
+      })(),
+    ).rejects.toMatchObject({ reason: ErrorReason.GATEWAY_OVERLOADED });
+    expect(begun.length).toBe(4);
+    for (const id of begun) {
+      await journal.append(recordType.final, id, "", message("f".repeat(24_000)));
+      journal.callEnded(start);
+    }
+    expect(journal.totalBytes).toBeLessThanOrEqual(maxBytes);
+    await journal.close();
+  });
+
+  it("has segments that are small against its limit, so that delivered ones can make room", async () => {
+    const journal = await open(new Owner(), { maxBytes: 8_000, segmentBytesMax: undefined });
+    for (let index = 0; index < 5; index += 1) {
+      await journal.append(recordType.final, `event-${index}`, "", message("f".repeat(900)));
+    }
+    expect(journal.segments.length).toBe(5);
+    await journal.prune(Number.POSITIVE_INFINITY, "urgent");
+    expect(journal.totalBytes).toBeLessThan(1_100);
+    await journal.close();
+  });
+
   it("deletes old segments in order, and keeps those that somebody needs", async () => {
     const owner = new Owner();
     const journal = await open(owner, { segmentBytesMax: 100 });

@@ -30,7 +30,7 @@ export type JournalOptions = {
   readonly retainMs: number;
   /** Most bytes of all segments together. */
   readonly maxBytes: number;
-  /** Default 64 MiB. */
+  /** Default 64 MiB, and at most an eighth of `maxBytes`. */
   readonly segmentBytesMax?: number | undefined;
   readonly now: () => number;
 };
@@ -59,8 +59,8 @@ const groupBytesAtFirst = 64 * 1024;
 const groupBytesKept = 4 << 20;
 /** Most bytes that wait for the disk; past it the journal refuses. */
 const waitingBytesMax = 32 << 20;
-/** Kept free for the FINAL of each call that has begun. */
-const finalReserveBytes = 4096;
+/** What a FINAL has beyond its START: usage, cost lines, attempts. */
+const finalGrowthBytes = 4096;
 /** Longest wait of a record that nobody waits for. */
 const lazyMs = 100;
 /** A group of this many records says that many calls are under way. */
@@ -71,6 +71,8 @@ const gatherRecordsMax = 128;
 const fullRetryMs = 1_000;
 const poisonedRetryMs = 5_000;
 const segmentBytesDefault = 64 << 20;
+/** A small journal has small segments: the one that is written to is never deleted. */
+const segmentsMin = 8;
 
 export class Journal<Note> {
   readonly segments: Segment[];
@@ -91,8 +93,8 @@ export class Journal<Note> {
   #idle: PromiseWithResolvers<void> | undefined;
   #totalBytes: number;
   #writingBytes = 0;
-  /** Calls that have begun and not ended: room is kept for their FINAL. */
-  #open = 0;
+  /** Kept free for the FINAL of each call that has begun and not ended. */
+  #reservedBytes = 0;
 
   private constructor(
     options: JournalOptions,
@@ -103,7 +105,8 @@ export class Journal<Note> {
   ) {
     this.#options = options;
     this.#owner = owner;
-    this.#segmentBytesMax = options.segmentBytesMax ?? segmentBytesDefault;
+    this.#segmentBytesMax =
+      options.segmentBytesMax ?? Math.min(segmentBytesDefault, Math.floor(options.maxBytes / segmentsMin));
     this.segments = segments;
     this.#file = file;
     this.#current = current;
@@ -140,34 +143,36 @@ export class Journal<Note> {
    * it is too large; otherwise the promise resolves when it is durable, or rejects with `CallFailure` GATEWAY_OVERLOADED.
    */
   append(type: RecordType, eventId: string, note: Note, message: Uint8Array): Promise<void> {
-    const refusal = this.#refusal(type);
+    const reserve = type === recordType.start ? finalBytesOf(message) : 0;
+    const refusal = this.#refusal(type, frameBytesMax(eventId, message) + reserve);
     if (refusal !== undefined) throw refusal;
     const group = this.#waiting;
     const at = group.length;
     this.#put(group, type, eventId, message);
     group.entries.push({ type, eventId, note, at });
-    if (type === recordType.start) this.#open += 1;
+    this.#reservedBytes += reserve;
     this.#schedule();
     return group.settled.promise;
   }
 
-  /** A call whose START was counted has ended, or its START was refused. */
-  callEnded(): void {
-    this.#open = Math.max(0, this.#open - 1);
+  /** A call whose START this journal took has ended, or that START was refused after all. `start`: its message. */
+  callEnded(start: Uint8Array): void {
+    this.#reservedBytes -= finalBytesOf(start);
   }
 
   /** Appends a PROGRESS that nobody waits for; left out when the journal refuses. */
   appendLazily(type: RecordType, eventId: string, message: Uint8Array): void {
-    if (this.#refusal(recordType.start) !== undefined) return;
+    if (this.#refusal(recordType.start, frameBytesMax(eventId, message)) !== undefined) return;
     this.#put(this.#waiting, type, eventId, message);
     this.#armLazyTimer();
   }
 
   /** Appends a DELIVERED that nobody waits for; losing it only means that the events are published once more. */
   appendDelivered(places: readonly Place[]): void {
-    if (places.length === 0 || this.#refusal(recordType.final) !== undefined) return;
+    const bytes = deliveredFrameBytes(places.length);
+    if (places.length === 0 || this.#refusal(recordType.final, bytes) !== undefined) return;
     const group = this.#waiting;
-    makeRoom(group, deliveredFrameBytes(places.length));
+    makeRoom(group, bytes);
     group.length = writeDeliveredRecord(group.buffer, group.length, places);
     group.records += 1;
     this.#armLazyTimer();
@@ -203,7 +208,8 @@ export class Journal<Note> {
     await this.#file.close();
   }
 
-  #refusal(type: RecordType): CallFailure | undefined {
+  /** `bytes`: what the record takes at most, with what it reserves. */
+  #refusal(type: RecordType, bytes: number): CallFailure | undefined {
     if (this.#poison !== undefined) {
       return overloaded("the usage journal has failed and needs a restart", poisonedRetryMs, this.#poison);
     }
@@ -214,8 +220,9 @@ export class Journal<Note> {
       return overloaded("the disk of the usage journal is full", fullRetryMs);
     if (this.#waiting.length > waitingBytesMax) return overloaded("the usage journal is behind", fullRetryMs);
     // A call that has begun must be able to end: what it needs is kept free before another one begins.
-    const reserve = type === recordType.start ? (this.#open + 1) * finalReserveBytes : 0;
-    if (this.#totalBytes + this.#writingBytes + this.#waiting.length + reserve > this.#options.maxBytes) {
+    const reserved = type === recordType.start ? this.#reservedBytes : 0;
+    const needed = this.#totalBytes + this.#writingBytes + this.#waiting.length + bytes + reserved;
+    if (needed > this.#options.maxBytes) {
       return overloaded("the usage journal has reached its size limit", fullRetryMs);
     }
     return undefined;
@@ -368,6 +375,11 @@ export class Journal<Note> {
     group.settled.reject(failure);
     behind.settled.reject(failure);
   }
+}
+
+/** Most bytes of the FINAL of a call: it repeats its START. */
+function finalBytesOf(start: Uint8Array): number {
+  return start.length + finalGrowthBytes;
 }
 
 function newGroup<Note>(): Group<Note> {
