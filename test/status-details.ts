@@ -2,13 +2,18 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import type { ServiceError } from "@grpc/grpc-js";
-import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import { AttemptFailuresSchema, StreamFailureSchema } from "../src/contract.ts";
 
 export function detailsOf(error: ServiceError) {
   const [bytes] = error.metadata.get("grpc-status-details-bin");
-  const status = fromBinary(StatusSchema, bytes as Buffer);
+  return { ...readDetails(bytes as Buffer), pushback: error.metadata.get("grpc-retry-pushback-ms")[0] };
+}
+
+/** `bytes`: the trailer, decoded from base64. */
+export function readDetails(bytes: Uint8Array) {
+  const status = fromBinary(StatusSchema, bytes);
   const find = <Schema extends Parameters<typeof anyUnpack>[1]>(schema: Schema) => {
     for (const detail of status.details) {
       const unpacked = anyUnpack(detail, schema);
@@ -21,6 +26,6 @@ export function detailsOf(error: ServiceError) {
     retry: find(RetryInfoSchema),
     attempts: find(AttemptFailuresSchema),
     stream: find(StreamFailureSchema),
-    pushback: error.metadata.get("grpc-retry-pushback-ms")[0],
+    violations: find(BadRequestSchema)?.fieldViolations,
   };
 }

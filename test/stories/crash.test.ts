@@ -5,7 +5,14 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Outcome, type StreamCompleteResponse, type UsageEvent, UsageEventSchema, UsageService, UsageSource } from "../../src/contract.ts";
+import {
+  Outcome,
+  type StreamCompleteResponse,
+  type UsageEvent,
+  UsageEventSchema,
+  UsageService,
+  UsageSource,
+} from "../../src/contract.ts";
 import { setUpStream } from "../../src/ledger/nats-setup.ts";
 import { reconcile } from "../../src/ledger/reconcile.ts";
 import { collect } from "../grpc-client.ts";
@@ -19,7 +26,11 @@ beforeAll(async () => {
   nats = await startNats();
   await setUpStream({ access: { servers: [nats.url] } });
   stage = await Stage.open({
-    models: { small: ["sim/sim-small"], long: ["sim/sim-tokens-4000+pace-2ms"], slow: ["sim/sim-slow-first-token-9000"] },
+    models: {
+      small: ["sim/sim-small"],
+      long: ["sim/sim-tokens-4000+pace-2ms"],
+      slow: ["sim/sim-slow-first-token-9000"],
+    },
     // Written through to the disk, as in production.
     yaml: `usage: { nats: { servers: ["${nats.url}"], stream: USAGE, subject_prefix: llmgateway } }\n`,
   });

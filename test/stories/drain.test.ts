@@ -16,7 +16,7 @@ import {
 import { testSecret } from "../gateway-process.ts";
 import { collect, TestClient } from "../grpc-client.ts";
 import { detailsOf } from "../status-details.ts";
-import { ask, eventually, responseIdOf, saidIn, Stage, waitForEvent } from "./stage.ts";
+import { ask, eventually, responseIdOf, Stage, saidIn, waitForEvent } from "./stage.ts";
 
 let stage: Stage;
 
@@ -52,7 +52,9 @@ describe("SIGTERM", () => {
     stage.gateway.kill("SIGTERM");
     await eventually(async () => ((await probe("/readyz")) === undefined ? true : undefined));
     const late = new TestClient(stage.gateway.port);
-    const refused = await late.unary(InferenceService.method.complete, ask("small")).catch((error: ServiceError) => error);
+    const refused = await late
+      .unary(InferenceService.method.complete, ask("small"))
+      .catch((error: ServiceError) => error);
     expect((refused as ServiceError).code).toBe(grpcStatus.UNAVAILABLE);
     late.close();
     await ended;

@@ -37,8 +37,7 @@ const inStream = async (url: string) => (await (await manager(url)).streams.info
 const isAbove = async (name: string, value: number) => ((await stage?.metric(name)) ?? 0) >= value;
 const whenPublished = () =>
   eventually(async () => ((await stage?.metric("llmgateway_outbox_depth")) === 0 ? true : undefined));
-const whenWarned = (words: string) =>
-  eventually(() => stage?.gateway.lines.find((line) => line.includes(words)));
+const whenWarned = (words: string) => eventually(() => stage?.gateway.lines.find((line) => line.includes(words)));
 
 describe("NATS that goes away", () => {
   it("does not stop calls, and gets every event once when it is back", async () => {
@@ -125,7 +124,14 @@ describe("NATS that is not fit to hold usage events", () => {
   it("because it is too old, is not used, and says which version is needed", async () => {
     old = createServer((socket) => {
       socket.on("error", () => undefined);
-      const info = { server_id: "OLD", version: "2.10.29", proto: 1, host: "127.0.0.1", headers: true, jetstream: true };
+      const info = {
+        server_id: "OLD",
+        version: "2.10.29",
+        proto: 1,
+        host: "127.0.0.1",
+        headers: true,
+        jetstream: true,
+      };
       socket.write(`INFO ${JSON.stringify({ ...info, max_payload: 1_048_576 })}\r\n`);
       socket.on("data", (bytes) => {
         for (const _ of String(bytes).matchAll(/^PING\r$/gm)) socket.write("PONG\r\n");
