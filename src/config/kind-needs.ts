@@ -56,7 +56,7 @@ export const needsByKind: Readonly<Record<string, KindNeeds>> = {
     requires: ["region"],
     takes: ["api"],
     apis: ["converse", "invoke"],
-    credentials: ["access_key_id", "profile", "web_identity", "container"],
+    credentials: ["api_key", "access_key_id", "profile", "web_identity", "container"],
   },
   cohere: keyOnly,
   mistral: keyOnly,

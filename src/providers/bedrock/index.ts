@@ -2,6 +2,7 @@
 // model, and InvokeModel for Anthropic's models in their own words.
 import type { CompleteRequest } from "../../contract.ts";
 import type { HttpHeaders } from "../../domain/http.ts";
+import { traitsOf } from "../anthropic/model-traits.ts";
 import { fromMessage } from "../anthropic/response.ts";
 import { parseBaseUrl, pathBelow } from "../base-url.ts";
 import { toBase64 } from "../data-url.ts";
@@ -21,6 +22,7 @@ import { fromConverse, fromTokenCount } from "./converse-response.ts";
 import { toFailure } from "./failure.ts";
 import { toInvokeBody } from "./invoke-body.ts";
 import { createInvokeReader } from "./invoke-reader.ts";
+import { familyOf } from "./model-family.ts";
 import { bedrockName } from "./wire.ts";
 
 /**
@@ -75,6 +77,11 @@ function domainOf(region: string): string {
   return region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
 }
 
+/** Of the other vendors' models it is not documented. */
+function claudeContinues(model: string): boolean {
+  return familyOf(model).name === "claude" && traitsOf(model).prefill;
+}
+
 function createConverse(send: Sender, aliases: readonly string[]): Operations {
   return {
     chat: {
@@ -87,6 +94,7 @@ function createConverse(send: Sender, aliases: readonly string[]): Operations {
       },
       fromHttpResponse: (response, context) => fromConverse(response.body, context),
       createReader: createConverseReader,
+      continues: claudeContinues,
     },
     countTokens: {
       toHttpRequest(request, context) {
@@ -129,6 +137,7 @@ function createInvoke(send: Sender, aliases: readonly string[]): Operations {
         translate(request, context, mode === "stream" ? "invoke-with-response-stream" : "invoke", (body) => body),
       fromHttpResponse: (response, context) => fromMessage(response.body, context),
       createReader: createInvokeReader,
+      continues: claudeContinues,
     },
     countTokens: {
       toHttpRequest: (request, context) =>

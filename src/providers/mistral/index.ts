@@ -39,6 +39,7 @@ export const createMistralProvider: ProviderFactory = (settings) => {
           usage: () => withMistralUsage(reader.usage()),
         };
       },
+      continues: () => true, // "Prefix".
     },
   };
 };
