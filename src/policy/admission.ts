@@ -5,6 +5,7 @@ import type { LeaseStore } from "../domain/lease-store.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { Admission, AdmissionRequest, Reservation } from "../pipeline/ports.ts";
 import { type BudgetAlert, createAlertWatch } from "./budgets/budget-alerts.ts";
+import { periodAt } from "./budgets/period.ts";
 import { budgetDenial, limitDenial, sharedLimitDenial } from "./denials.ts";
 import { amountOf, createLimitGate, type LimitGate } from "./limits/limit-gate.ts";
 import { type LimitRule, toLimitRules } from "./limits/limit-rules.ts";
@@ -20,6 +21,8 @@ export type AdmissionOptions = {
   readonly shared: boolean;
   /** How many instances there are, for limits that each keeps for itself. Default 1. */
   readonly instances?: number | undefined;
+  /** Default: none. */
+  readonly bindings?: KeyBindings | undefined;
   /** Hears each threshold of a budget once a period; must not throw. */
   readonly onAlert?: ((alert: BudgetAlert) => void) | undefined;
 };
@@ -38,6 +41,8 @@ export type AdmissionState = {
 export interface AdmissionControl extends Admission {
   /** Budgets that bind a caller, for UsageService and BudgetService. */
   state(caller: Caller, endUserId: string, nowMs: number): readonly AdmissionState[];
+  /** How a budget stands for one state (`Bound.stateId`). Rejects when the store cannot be reached. */
+  figures(budget: BudgetConfig, stateId: string, nowMs: number): Promise<BudgetFigures>;
   /** Tells the store what was spent; to be called every few seconds. Never rejects. */
   report(nowMs: number): Promise<void>;
   /** Gives unused leases back: the clean end. Never rejects; the store is the owner's to close. */
@@ -65,6 +70,32 @@ type Gates = {
 
 const nothingToSettle: Reservation = { reservedNanoUsd: 0n, settle() {} };
 
+/** One limit of a key that was made while the gateway runs. */
+export type KeyLimit = {
+  readonly rule: LimitRule;
+  /** Model that it counts; "": all together. */
+  readonly model: string;
+  /** Each end user is counted apart. */
+  readonly perEndUser: boolean;
+};
+
+/** What binds a key beside the scopes of the config, and may change at any time. Asked with every call. */
+export type KeyBindings = {
+  limitsOf(keyId: string): readonly KeyLimit[];
+  /** Their scopes name their accounts: budgets with the same scope share what is spent. */
+  budgetsOf(keyId: string): readonly BudgetConfig[];
+};
+
+export type BudgetFigures = {
+  /** By all instances, as far as they have told. */
+  readonly spent: bigint;
+  /** By this instance. */
+  readonly reserved: bigint;
+  /** Unix milliseconds; -Infinity and Infinity for a total. */
+  readonly startsAtMs: number;
+  readonly resetsAtMs: number;
+};
+
 /** Throws when a scope cannot be read, or when two entries set the same limit or share a budget id. */
 export function createAdmission(options: AdmissionOptions): AdmissionControl {
   assertEachOnce(options);
@@ -72,10 +103,12 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   const limitIndex = createScopeIndex(options.limits);
   const budgetIndex = createScopeIndex(options.budgets);
   const hasEndUsers = limitIndex.hasEndUsers || budgetIndex.hasEndUsers;
-  const isFree = options.limits.length === 0 && options.budgets.length === 0;
+  const { bindings } = options;
+  const isFree = options.limits.length === 0 && options.budgets.length === 0 && bindings === undefined;
   const gatesByCaller = new WeakMap<Caller, Gates>();
   const limitStates = createStates<LimitGate>();
   const quotas = createStates<Quota>();
+  const budgetByQuota = new WeakMap<Quota, BudgetConfig>();
 
   function gatesOf(caller: Caller, endUserId: string, nowMs: number): Gates {
     if (hasEndUsers && endUserId !== "") return findGates(caller, endUserId, nowMs);
@@ -120,17 +153,61 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     const key = toAccountKey("budget", item.id, item.scope, stateId);
     const limit = item.hardNanoUsd ?? unlimited;
     const { period } = item;
+    const onSpent = () =>
+      options.onAlert === undefined ? undefined : createAlertWatch(item, subject, options.onAlert);
     const quota = quotas.get(key, isOfEndUser(subject), () => {
-      const onSpent = options.onAlert === undefined ? undefined : createAlertWatch(item, subject, options.onAlert);
-      return createQuota({ key, limit, period, store: options.store, onSpent });
+      const made = createQuota({ key, limit, period, store: options.store, onSpent: onSpent() });
+      budgetByQuota.set(made, item);
+      return made;
     });
+    if (budgetByQuota.get(quota) !== item) {
+      budgetByQuota.set(quota, item);
+      quota.change(limit, onSpent());
+    }
     return { subject, budget: item, quota };
+  }
+
+  /** What binds the key of a call beside the config; `undefined`: nothing. */
+  function boundGates({ caller, endUserId, model }: AdmissionRequest, nowMs: number): Gates | undefined {
+    if (bindings === undefined || caller.keyId === "") return undefined;
+    const all = bindings.limitsOf(caller.keyId);
+    const budgets = bindings.budgetsOf(caller.keyId);
+    if (all.length + budgets.length === 0) return undefined;
+    const limits = all.filter((limit) => limit.model === "" || limit.model === model);
+    const isLocal = ({ rule }: KeyLimit) => !options.shared || rule.meter === "concurrency";
+    return {
+      limits: limits.filter(isLocal).map((limit) => localKeyLimit(caller.keyId, limit, endUserId, nowMs)),
+      sharedLimits: limits
+        .filter((limit) => !isLocal(limit))
+        .map((limit) => sharedKeyLimit(caller.keyId, limit, endUserId, nowMs)),
+      budgets: budgets.map((item) => budgetGate({ item, subject: `budget/${item.id}`, stateId: item.scope })),
+    };
+  }
+
+  /** A limit that was changed is another gate, full at its beginning; the old one is forgotten when it is idle. */
+  function localKeyLimit(keyId: string, limit: KeyLimit, endUserId: string, nowMs: number): LimitGate {
+    const { rule } = limit;
+    const key = `${toKeyLimitId(keyId, limit, endUserId)} ${rule.name} ${rule.limit}`;
+    return limitStates.get(key, true, () => createLimitGate(rule, `key/${keyId}`, instances, nowMs));
+  }
+
+  function sharedKeyLimit(keyId: string, limit: KeyLimit, endUserId: string, nowMs: number): SharedLimit {
+    const { rule, perEndUser } = limit;
+    const units = BigInt(Math.floor(rule.limit));
+    const key = toAccountKey("limit", rule.name, "stored", toKeyLimitId(keyId, limit, endUserId));
+    const { store } = options;
+    const quota = quotas.get(key, perEndUser, () => createQuota({ key, limit: units, period: rule.period, store }));
+    quota.change(units, undefined);
+    const localShare = localKeyLimit(keyId, limit, endUserId, nowMs);
+    return { subject: `key/${keyId}`, rule, quota, onStateFailure: "closed", localShare };
   }
 
   return {
     admit(request, nowMs) {
       if (isFree) return nothingToSettle;
-      const gates = gatesOf(request.caller, request.endUserId, nowMs);
+      const configured = gatesOf(request.caller, request.endUserId, nowMs);
+      const bound = boundGates(request, nowMs);
+      const gates = bound === undefined ? configured : joinGates(configured, bound);
       const isUnbound = gates.limits.length + gates.sharedLimits.length + gates.budgets.length === 0;
       if (isUnbound) return nothingToSettle;
       return admitThrough(gates, request, nowMs);
@@ -142,6 +219,14 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
         limit: budget.hardNanoUsd ?? budget.softNanoUsd,
         ...quota.state(nowMs),
       }));
+    },
+    async figures(budget, stateId, nowMs) {
+      const period = periodAt(budget.period, nowMs);
+      const key = toAccountKey("budget", budget.id, budget.scope, stateId);
+      const told = await options.store.used(`${key}.${period.id}`);
+      const here = quotas.find(key)?.state(nowMs);
+      const spent = here === undefined || here.spent < told ? told : here.spent;
+      return { spent, reserved: here?.reserved ?? 0n, startsAtMs: period.startMs, resetsAtMs: period.endMs };
     },
     async report(nowMs) {
       await Promise.allSettled([...quotas.values()].map((quota) => quota.report(false)));
@@ -165,6 +250,20 @@ function assertEachOnce({ limits, budgets }: AdmissionOptions): void {
     if (seen.has(name)) throw new Error(`${name} is set twice`);
     seen.add(name);
   }
+}
+
+function joinGates(first: Gates, second: Gates): Gates {
+  return {
+    limits: [...first.limits, ...second.limits],
+    sharedLimits: [...first.sharedLimits, ...second.sharedLimits],
+    budgets: [...first.budgets, ...second.budgets],
+  };
+}
+
+/** Parts with a letter before them and no "/" inside: none is an empty token, whatever was named. */
+function toKeyLimitId(keyId: string, { model, perEndUser }: KeyLimit, endUserId: string): string {
+  const parts = [`k${keyId}`, `m${model}`, perEndUser ? `u${endUserId}` : "all"];
+  return parts.map((part) => part.replaceAll("/", "|")).join("/");
 }
 
 function isOfEndUser(subject: string): boolean {

@@ -27,6 +27,8 @@ export type QuotaDenial = {
 };
 
 export interface Quota {
+  /** The limit is another from now on, and another hears of the spending. What is leased and not used is given back. */
+  change(limit: bigint, onSpent: QuotaOptions["onSpent"]): void;
   /** `undefined`: the lease does not suffice; `reserve` may still succeed. */
   tryReserve(amount: bigint, nowMs: number): Hold | undefined;
   reserve(amount: bigint, nowMs: number): Promise<Hold | QuotaDenial>;
@@ -57,7 +59,7 @@ type Waiting = {
 };
 
 type Term = {
-  readonly account: Account;
+  account: Account;
   readonly periodId: string;
   readonly endMs: number;
   readonly share: Share;
@@ -71,17 +73,19 @@ type Term = {
 };
 
 export function createQuota(options: QuotaOptions): Quota {
-  const slice = options.limit / sliceDivisor;
+  let { limit, onSpent } = options;
+  let slice = limit / sliceDivisor;
   const waiting: Waiting[] = [];
   let term: Term | undefined;
   let exchanging: Promise<void> | undefined;
   let isClosed = false;
+  let isChanging = false;
   let isFresh = true;
 
   function termAt(nowMs: number): Term {
     if (term !== undefined && nowMs < term.endMs) return term;
     const previous = term;
-    term = createTerm(options, nowMs);
+    term = createTerm({ ...options, limit }, nowMs);
     if (previous !== undefined) retire(previous);
     return term;
   }
@@ -109,7 +113,7 @@ export function createQuota(options: QuotaOptions): Quota {
     exchangedIn(of.share, spentTotal, grant);
     of.used = grant.used;
     of.free = grant.free;
-    options.onSpent?.(of.used + untoldIn(of.share), of.periodId);
+    onSpent?.(of.used + untoldIn(of.share), of.periodId);
     return grant;
   }
 
@@ -119,7 +123,7 @@ export function createQuota(options: QuotaOptions): Quota {
     return {
       settle(actual) {
         settleIn(of.share, epoch, amount, actual);
-        options.onSpent?.(of.used + untoldIn(of.share), of.periodId);
+        onSpent?.(of.used + untoldIn(of.share), of.periodId);
         if (of.isRetired && of.share.reserved === 0n) tellLater(of, availableIn(of.share));
       },
     };
@@ -129,6 +133,7 @@ export function createQuota(options: QuotaOptions): Quota {
   async function pump(): Promise<void> {
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
       const current = termAt(first.nowMs);
+      if (isChanging) await current.lastExchange;
       if (availableIn(current.share) >= first.amount) {
         waiting.shift();
         first.resolve(holdIn(current, first.amount));
@@ -192,10 +197,27 @@ export function createQuota(options: QuotaOptions): Quota {
   }
 
   return {
+    change(changedLimit, changedOnSpent) {
+      onSpent = changedOnSpent;
+      if (changedLimit === limit) return;
+      limit = changedLimit;
+      slice = limit / sliceDivisor;
+      if (term === undefined) return;
+      term.account = { ...term.account, limit };
+      term.free = limit; // Not known until the store has answered.
+      term.refusedUntilMs = Number.NEGATIVE_INFINITY;
+      isChanging = true; // Until the rest is given back nothing is taken from it.
+      const rest = availableIn(term.share);
+      exchange(term, 0n, 0n, rest > 0n ? rest : 0n)
+        .catch(ignoreUnreachable)
+        .finally(() => {
+          isChanging = false;
+        });
+    },
     tryReserve(amount, nowMs) {
       const current = termAt(nowMs);
       isFresh = true;
-      if (isClosed || waiting.length > 0 || availableIn(current.share) < amount) return undefined; // Who waits goes first.
+      if (isClosed || isChanging || waiting.length > 0 || availableIn(current.share) < amount) return undefined; // Who waits goes first.
       const hold = holdIn(current, amount);
       askAhead(current, nowMs);
       return hold;

@@ -6,6 +6,7 @@ import { CallFailure } from "../domain/call-failure.ts";
 export interface States<State> {
   /** Throws `CallFailure` GATEWAY_OVERLOADED when too many end users are active at once. */
   get(key: string, isOfEndUser: boolean, create: () => State): State;
+  find(key: string): State | undefined;
   values(): Iterable<State>;
   /** Forgets those of end users that `retire` allows to forget. */
   sweep(retire: (state: State) => boolean | Promise<boolean>): Promise<void>;
@@ -30,6 +31,7 @@ export function createStates<State>(): States<State> {
       states.set(key, state);
       return state;
     },
+    find: (key) => lasting.get(key) ?? ofEndUsers.get(key),
     *values() {
       yield* lasting.values();
       yield* ofEndUsers.values();

@@ -75,7 +75,7 @@ export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs
         if (grant !== undefined) resolve(grant);
       });
     } catch (error) {
-      if (database.isTransaction) database.exec("ROLLBACK");
+      if (database.isOpen && database.isTransaction) database.exec("ROLLBACK");
       for (const { reject } of group) reject(error);
     }
   }
