@@ -75,7 +75,7 @@ async function readBody(
     request.resume();
     throw encoding;
   }
-  const body = await collectBody(request, bytesMax + (form.isEnveloped ? envelopeBytes : 0));
+  const body = await collectBody(request, bytesMax, form.isEnveloped ? envelopeBytes : 0);
   if (body instanceof CallFailure) {
     throw body;
   }

@@ -109,10 +109,17 @@ export class GrpcReply {
 function toTrailers(failure: CallFailure): OutgoingHttpHeaders {
   const status = toStatus(failure);
   return {
-    "grpc-status": String(status.code),
-    "grpc-message": percentEncode(status.message),
-    "grpc-status-details-bin": Buffer.from(encodeStatus(status)).toString("base64").replace(/=+$/, ""),
+    ...toStatusTrailers(status.code, status.message, encodeStatus(status)),
     "grpc-retry-pushback-ms": String(status.retryPushbackMs),
+  };
+}
+
+/** `status`: the bytes of a `google.rpc.Status`. */
+export function toStatusTrailers(code: number, message: string, status: Uint8Array): OutgoingHttpHeaders {
+  return {
+    "grpc-status": String(code),
+    "grpc-message": percentEncode(message),
+    "grpc-status-details-bin": Buffer.from(status).toString("base64").replace(/=+$/, ""),
   };
 }
 
