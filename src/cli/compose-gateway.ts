@@ -16,6 +16,7 @@ import { createAuthenticator } from "../policy/authenticate.ts";
 import { createKeyDirectory } from "../policy/key-directory.ts";
 import { createRouter } from "../routing/router.ts";
 import { compileRules } from "../routing/rules.ts";
+import type { RunningServer } from "../server/serve-calls.ts";
 import { startServer } from "../server/server.ts";
 import type { Services } from "../server/services.ts";
 import { createLog, type Log } from "../telemetry/logger.ts";
@@ -40,6 +41,7 @@ import { openPublisher } from "./compose/open-publisher.ts";
 import { openTraces } from "./compose/open-traces.ts";
 import { openUsageQueries } from "./compose/open-usage-queries.ts";
 import { createPooledRandom } from "./compose/pooled-random.ts";
+import { readCertificates } from "./compose/read-certificates.ts";
 import { repriceLost } from "./compose/reprice-lost.ts";
 import { version } from "./version.ts";
 
@@ -47,7 +49,10 @@ export type RunningGateway = {
   readonly address: string;
   readonly port: number;
   readonly log: Log;
-  /** Secrets are read anew when they are next needed. */
+  /**
+   * Secrets are read anew when they are next needed, the server's certificates at once, for new connections; if they cannot
+   * be used, the old ones stay and the log says why.
+   */
   reload(): void;
   /** Not ready, GOAWAY, streams run on until the drain deadline, everything flushed. Safe to call twice. */
   close(): Promise<void>;
@@ -148,6 +153,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     authenticate: authenticateScoped(authenticator, clock, auditDeniedMethod(audit)),
     models: new ModelDirectory({
       router,
+      providers,
       pricer: catalogue,
       clock,
       isHealthy: (targetId) =>
@@ -196,7 +202,10 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     address: server.address,
     port: server.port,
     log,
-    reload: () => credentials.reload(),
+    reload: () => {
+      credentials.reload();
+      reloadCertificates(config, server, log);
+    },
     close: () => {
       closing ??= close();
       return closing;
@@ -210,7 +219,7 @@ const lastWordsMs = 1_000;
 const publisherDrainMs = 5_000;
 
 function serverOptions({ server }: Config, nextFreePort: boolean): Parameters<typeof startServer>[0] {
-  const { host, port, tls, maxRequestBytes, maxConnections, maxStreamsPerConnection } = server;
+  const { host, port, maxRequestBytes, maxConnections, maxStreamsPerConnection } = server;
   return {
     host,
     port,
@@ -218,15 +227,22 @@ function serverOptions({ server }: Config, nextFreePort: boolean): Parameters<ty
     maxRequestBytes,
     maxConnections,
     maxStreamsPerConnection,
-    tls:
-      tls === undefined
-        ? undefined
-        : {
-            cert: readFileSync(tls.certFile),
-            key: readFileSync(tls.keyFile),
-            clientCa: tls.clientCaFile === undefined ? undefined : readFileSync(tls.clientCaFile),
-          },
+    tls: readCertificates(server),
   };
+}
+
+function reloadCertificates({ server: settings }: Config, server: RunningServer, { logger }: Log): void {
+  try {
+    const certificates = readCertificates(settings);
+    if (certificates !== undefined) {
+      server.useCertificates(certificates);
+      logger.info("the certificates were read anew");
+    }
+  } catch (error) {
+    // The reason names a file or what OpenSSL makes of it, never what stands in it.
+    const reason = error instanceof Error ? error.message : String(error);
+    logger.error({ reason }, "the certificates cannot be used, and the old ones stay");
+  }
 }
 
 /** How many keys a provider's store can rotate through before the whole target is at fault. */

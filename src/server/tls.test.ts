@@ -59,6 +59,30 @@ describe("TLS", () => {
     expect(test.gateway.calls.map(({ start }) => start.peer)).toEqual([peer, peer]);
   });
 
+  it("shows new connections the certificate that it was given last, and keeps the open ones", async () => {
+    const { cert, key } = serverIdentity;
+    test = await startTestServer({ tls: { cert, key } });
+    const baseUrl = test.url;
+    const clientThatTrusts = (ca: string) =>
+      createClient(InferenceService, createGrpcTransport({ baseUrl, nodeOptions: { ca } }));
+    const before = clientThatTrusts(authority.cert);
+    await before.complete(request, { headers });
+    const renewed = makeCertificate("server", stranger);
+    test.server.useCertificates({ cert: renewed.cert, key: renewed.key });
+    await before.complete(request, { headers });
+    await clientThatTrusts(stranger.cert).complete(request, { headers });
+    await expect(clientThatTrusts(authority.cert).complete(request, { headers })).rejects.toThrow();
+  });
+
+  it("keeps its certificate when the new one is none", async () => {
+    test = await startTestServer({ tls: { cert: serverIdentity.cert, key: serverIdentity.key } });
+    const { server, url: baseUrl } = test;
+    expect(() => server.useCertificates({ cert: "none", key: "none" })).toThrow();
+    expect(() => server.useCertificates({ cert: serverIdentity.cert, key: stranger.key })).toThrow();
+    const transport = createGrpcTransport({ baseUrl, nodeOptions: { ca: authority.cert } });
+    expect((await createClient(InferenceService, transport).complete(request, { headers })).model).toBe("echo");
+  });
+
   it.each([
     ["none", {}],
     ["one of another authority", { cert: stranger.cert, key: stranger.key }],
