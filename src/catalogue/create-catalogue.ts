@@ -11,7 +11,7 @@ import { knownFacts } from "./known-facts.ts";
 import { findListedModel, type ListedModel, type PriceList, readPriceList, toPrice } from "./price-list.ts";
 import { findOverride, type PriceOverride } from "./price-override.ts";
 import { withServiceTiers } from "./service-tiers.ts";
-import { isSimulated, simulatedPrices, simulatedPricesVersion } from "./simulated-prices.ts";
+import { isSimulated, simulatedPricesOf, simulatedPricesVersion } from "./simulated-prices.ts";
 import { toPriceFiles } from "./source-names.ts";
 
 export type CatalogueOptions = {
@@ -60,7 +60,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue & Pricer {
     const { override, fromMs, untilMs } = findOverride(options.overrides, at);
     if (override !== undefined) return { prices: override.prices, version: override.version, fromMs, untilMs };
     if (isSimulated(at.providerName, at.model)) {
-      return { prices: simulatedPrices, version: simulatedPricesVersion, fromMs, untilMs };
+      return { prices: simulatedPricesOf(at.model), version: simulatedPricesVersion, fromMs, untilMs };
     }
     const listed = findListed(at.providerName, at.model);
     const current = listed === undefined ? undefined : pricesAt(listed.model.prices, at.atMs);

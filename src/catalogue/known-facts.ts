@@ -4,6 +4,10 @@ import type { ModelFacts } from "../domain/target.ts";
 
 type Family = { readonly model: RegExp; readonly facts: ModelFacts };
 
+const embeds = { operations: ["embed"], outputModalities: ["embedding"], tools: false, reasoning: false } as const;
+const draws = { operations: ["generateImages"], outputModalities: ["image"] } as const;
+const speaks = { operations: ["speech"], inputModalities: ["text"], outputModalities: ["audio"] } as const;
+const hears = { operations: ["transcribe"], inputModalities: ["text", "audio"], outputModalities: ["text"] } as const;
 const textOut = { outputModalities: ["text"] } as const;
 const textAndImage = { inputModalities: ["text", "image"] } as const;
 const textImageDocument = { inputModalities: ["text", "image", "document"] } as const;
@@ -15,6 +19,14 @@ const everyMedium = { inputModalities: ["text", "image", "audio", "video", "docu
  * https://ai.google.dev/gemini-api/docs/models, seen 2026-11.
  */
 const families: readonly Family[] = [
+  { model: /embed/, facts: embeds },
+  { model: /rerank/, facts: { operations: ["rerank"], inputModalities: ["text"] } },
+  { model: /moderation/, facts: { operations: ["moderate"], inputModalities: ["text", "image"] } },
+  { model: /dall-e|gpt-image|imagen|^sim-image/, facts: draws },
+  { model: /(^|[./])tts-1|gpt-4o-mini-tts|^sim-(speech|tts)/, facts: speaks },
+  { model: /whisper|gpt-.*transcribe|^sim-transcribe/, facts: hears },
+  // They draw as part of the conversation, and on request alone.
+  { model: /gemini-.*image/, facts: { operations: ["chat", "generateImages"], inputModalities: ["text", "image"] } },
   {
     model: /^sim-/,
     facts: { contextWindow: 200_000, maxOutputTokens: 32_768, tools: true, jsonSchema: true, ...textOut },
@@ -29,7 +41,7 @@ const families: readonly Family[] = [
       reasoning: false,
     },
   },
-  { model: /gpt-4o-(mini-)?(transcribe|tts|realtime|search)/, facts: {} },
+  { model: /gpt-4o-(mini-)?(realtime|search)/, facts: {} },
   {
     model: /gpt-4o/,
     facts: {
@@ -123,7 +135,7 @@ const families: readonly Family[] = [
     facts: { maxOutputTokens: 64_000, ...textImageDocument, ...textOut, tools: true, reasoning: true },
   },
   { model: /claude-/, facts: { ...textImageDocument, ...textOut, tools: true } },
-  { model: /gemini-.*(tts|image|live|embedding)/, facts: {} },
+  { model: /gemini-.*(tts|live)/, facts: {} },
   {
     model: /gemini-2\.0/,
     facts: {

@@ -34,6 +34,7 @@ import { authenticateScoped } from "./compose/authenticate-scoped.ts";
 import { createTargets } from "./compose/create-targets.ts";
 import { openAdministration } from "./compose/open-administration.ts";
 import { openAdmission } from "./compose/open-admission.ts";
+import { openAlerts } from "./compose/open-alerts.ts";
 import { openAudit } from "./compose/open-audit.ts";
 import { openNotices } from "./compose/open-notices.ts";
 import { openObjects } from "./compose/open-objects.ts";
@@ -43,6 +44,7 @@ import { openUsageQueries } from "./compose/open-usage-queries.ts";
 import { createPooledRandom } from "./compose/pooled-random.ts";
 import { readCertificates } from "./compose/read-certificates.ts";
 import { repriceLost } from "./compose/reprice-lost.ts";
+import { createStoredObjects } from "./compose/stored-objects.ts";
 import { version } from "./version.ts";
 
 export type RunningGateway = {
@@ -109,15 +111,19 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
   });
   const publisher = await openPublisher(config, ledger, instance, ledgerLog(log), secrets);
   const usage = openUsageQueries(config, ledger);
-  const admission = await openAdmission(config, clock, log, secrets, instance);
+  const notices = await openNotices(config, instance, log, secrets);
+  const alerts = openAlerts(config, clock, log, secrets, notices);
+  const stored = createStoredObjects(config, log);
+  const admission = await openAdmission(config, clock, secrets, instance, stored.limits, alerts.tell);
   const metrics = createMetrics({ version, processFigures: readProcessFigures });
   const traces = openTraces(config, instance);
   const directory = createKeyDirectory(config.keys, config.tenants);
-  const notices = await openNotices(config, instance, log, secrets);
   const audit = openAudit(config, clock, log, notices);
   const administration = await openAdministration({
     config,
     store: await openObjects(config, log, secrets, instance),
+    stored,
+    figures: admission.control.figures,
     directory,
     audit,
     clock,
@@ -171,6 +177,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     await admission.close();
     await administration.close();
     await audit.close();
+    await alerts.close();
     await notices.close();
     await traces?.close();
     await upstream.close();

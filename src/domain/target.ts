@@ -10,7 +10,11 @@ export type ModelFacts = {
   readonly reasoning?: boolean | undefined;
   readonly tools?: boolean | undefined;
   readonly jsonSchema?: boolean | undefined;
+  /** What the model is for; chat counts tokens too. */
+  readonly operations?: readonly ModelOperation[] | undefined;
 };
+
+export type ModelOperation = "chat" | "embed" | "rerank" | "moderate" | "generateImages" | "speech" | "transcribe";
 
 export type Target = {
   /** `<provider id>/<provider model>` unless the config names it. Unique within a route. */

@@ -18,13 +18,15 @@ import {
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
 import type { Caller } from "../domain/principal.ts";
-import type { ModelFacts, Target } from "../domain/target.ts";
+import type { ModelFacts, ModelOperation, Target } from "../domain/target.ts";
 import { authoriseMethod, mayUseModel, modelRefusal } from "../policy/authorise.ts";
 import type { Router } from "../routing/itinerary.ts";
+import type { PipelineParts } from "./pipeline-parts.ts";
 import type { Clock, Pricer } from "./ports.ts";
 
 export type ModelDirectoryParts = {
   readonly router: Pick<Router, "modelIds" | "targets">;
+  readonly providers: PipelineParts["providers"];
   readonly pricer: Pricer;
   readonly clock: Clock;
   /** Whether a target may be called now; by target id. */
@@ -76,7 +78,7 @@ export class ModelDirectory {
       displayName: modelId,
       aliasOf: first.model === modelId ? "" : first.model,
       providers: [...new Set(targets.map((target) => target.providerName))],
-      operations: [Operation.CHAT, Operation.COUNT_TOKENS],
+      operations: this.#operationsOf(targets),
       inputModalities: modalitiesOf(facts.map((fact) => fact.inputModalities)),
       outputModalities: modalitiesOf(facts.map((fact) => fact.outputModalities)),
       capabilities: capabilitiesOf(facts),
@@ -87,6 +89,18 @@ export class ModelDirectory {
       state: targets.some((target) => this.#parts.isHealthy(target.id)) ? ModelState.ACTIVE : ModelState.UNAVAILABLE,
       regions: [...new Set(targets.map((target) => target.region).filter((region) => region !== ""))],
     });
+  }
+
+  /** What every target is for and its provider does. A model of which nothing is known is taken to chat. */
+  #operationsOf(targets: readonly Target[]): Operation[] {
+    return operationTable
+      .filter(([name]) => targets.every((target) => this.#does(target, name)))
+      .flatMap(([, operations]) => operations);
+  }
+
+  #does({ providerId, facts }: Target, name: ModelOperation): boolean {
+    const provider = this.#parts.providers.get(providerId)?.provider;
+    return provider?.[name] !== undefined && (facts.operations ?? ["chat"]).includes(name);
   }
 
   #pricesOf(target: Target, caller: Caller): ReturnType<Pricer["prices"]> {
@@ -118,6 +132,7 @@ const modalityByName: Readonly<Record<string, Modality>> = {
   audio: Modality.AUDIO,
   video: Modality.VIDEO,
   document: Modality.DOCUMENT,
+  embedding: Modality.EMBEDDING,
 };
 
 function modalitiesOf(lists: readonly (readonly string[] | undefined)[]): Modality[] {
@@ -125,6 +140,16 @@ function modalitiesOf(lists: readonly (readonly string[] | undefined)[]): Modali
   const common = (first ?? []).filter((name) => rest.every((list) => list.includes(name)));
   return common.map((name) => modalityByName[name]).filter((modality) => modality !== undefined);
 }
+
+const operationTable: readonly (readonly [ModelOperation, readonly Operation[]])[] = [
+  ["chat", [Operation.CHAT, Operation.COUNT_TOKENS]],
+  ["embed", [Operation.EMBEDDINGS]],
+  ["rerank", [Operation.RERANK]],
+  ["moderate", [Operation.MODERATION]],
+  ["generateImages", [Operation.IMAGE_GENERATION]],
+  ["speech", [Operation.SPEECH]],
+  ["transcribe", [Operation.TRANSCRIPTION]],
+];
 
 const capabilityTable: readonly (readonly [Capability, (facts: ModelFacts) => boolean])[] = [
   [Capability.STREAMING, () => true],

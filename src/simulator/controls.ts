@@ -61,6 +61,15 @@ const statusMin = 400;
 
 const words: readonly Word[] = [
   word("small", 0, "answers at once, one short sentence about the question, as any other model name does", () => ({})),
+  word("embed", 0, "as small; the word lists the model for embeddings", () => ({})),
+  word("rerank", 0, "as small; lists it for reranking, billed by search or by input tokens", () => ({})),
+  word("moderation", 0, "as small; lists it for moderation", () => ({})),
+  word("image", 0, "as small; lists it for images, billed by tokens", () => ({})),
+  word("dall-e", 0, "as small; lists it for images, billed by image, and gives no counts", () => ({ noUsage: true })),
+  word("speech", 0, "as small; lists it for speech, billed by tokens", () => ({})),
+  word("tts", 0, "as small; lists it for speech, billed by character", () => ({})),
+  word("transcribe", 0, "as small; lists it for transcripts, billed by tokens", () => ({})),
+  word("whisper", 0, "as small; lists it for transcripts, billed by time", () => ({})),
   word("tools", 0, "calls two of the tools offered", () => ({ toolCalls: 2 })),
   word("tools-N", toolCallsMax, "makes N tool calls, in parallel", (count) => ({ toolCalls: count })),
   word("thinking", 0, "reasons for 12 tokens first", () => ({ reasoningTokens: 12 })),
@@ -116,6 +125,12 @@ export const listedModels: readonly string[] = [
   "sim-fail-500",
   "sim-cut-after-4",
   "sim-tokens-64+pace-20ms",
+  "sim-embed",
+  "sim-rerank",
+  "sim-moderation",
+  "sim-image",
+  "sim-speech",
+  "sim-transcribe",
 ];
 
 /**

@@ -8,6 +8,7 @@ import {
   type EmbedResponse,
   InferenceService,
   Meter,
+  ModelService,
   Operation,
   Outcome,
   type UsageEvent,
@@ -17,14 +18,14 @@ import {
 } from "../../src/contract.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
 import { type GatewayProcess, startGateway, stopGateways } from "../gateway-process.ts";
-import { TestClient } from "../grpc-client.ts";
+import { collect, TestClient } from "../grpc-client.ts";
 import { detailsOf } from "../status-details.ts";
 
 let simulator: Simulator;
 let gateway: GatewayProcess;
 let client: TestClient;
 
-const { embed } = InferenceService.method;
+const { embed, rerank, moderate, generateImages, transcribe, streamSpeech } = InferenceService.method;
 
 beforeAll(async () => {
   simulator = await startSimulator();
@@ -55,6 +56,18 @@ models:
   - { id: fails, targets: [${targets(["sim", "sim-fail-500"])}], retry: { max_attempts: 1 } }
   - { id: no-counts, targets: [${targets(["sim", "sim-no-usage"])}] }
   - { id: slow, targets: [${targets(["sim", "sim-slow-first-token-5000"])}] }
+  - { id: ranks, targets: [${targets(["ten", "sim-rerank"])}] }
+  - { id: judges, targets: [${targets(["sim", "sim-moderation"])}] }
+  - { id: draws, targets: [${targets(["sim", "sim-image"])}] }
+  - { id: draws-one, targets: [${targets(["sim", "sim-dall-e"])}] }
+  - { id: speaks, targets: [${targets(["sim", "gpt-4o-mini-tts"])}] }
+  - { id: speaks-plainly, targets: [${targets(["sim", "sim-tts"])}] }
+  - { id: speaks-on, targets: [${targets(["claude", "x"], ["sim", "sim-fail-503"], ["ten", "sim-tts"])}] }
+  - { id: stutters, targets: [${targets(["sim", "sim-tts+cut-after-2"])}] }
+  - { id: speaks-slowly, targets: [${targets(["sim", "sim-tts+pace-20ms"])}] }
+  - { id: hears, targets: [${targets(["sim", "sim-whisper"])}] }
+  - { id: hears-plainly, targets: [${targets(["sim", "gpt-4o-transcribe"])}] }
+  - { id: embeds, targets: [${targets(["sim", "sim-embed"])}] }
 usage: { journal: { durability: os } }
 `;
 }
@@ -195,5 +208,212 @@ describe("embeddings", () => {
     const failure = await failureOf(client.unary(embed, { model: "slow", inputs: texts("x") }, { deadlineMs: 300 }));
     expect(failure.code).toBe(grpcStatus.DEADLINE_EXCEEDED);
     await expect.poll(() => simulator.open).toBe(0);
+  });
+});
+
+describe("reranking", () => {
+  const documents = ["the sea is wide", "a gateway for language models", "models of ships"];
+
+  it("puts documents in order, best first, and bills what the provider counts", async () => {
+    const response = await client.unary(rerank, { model: "ranks", query: "language models", documents });
+    expect(response.results.map(({ index }) => index)).toEqual([1, 2, 0]);
+    expect(response.results.map(({ relevanceScore }) => relevanceScore)).toEqual([1, 0.5, 0]);
+    expect(response.info?.usage).toMatchObject({ inputTokens: 14, outputTokens: 0 });
+    expect(response.info?.cost).toMatchObject({ incomplete: false, totalNanoUsd: 700n });
+    const [event] = await eventsOf(response.info?.responseId ?? "");
+    expect(event?.operation).toBe(Operation.RERANK);
+  });
+
+  it("gives no more than what was asked for", async () => {
+    const response = await client.unary(rerank, { model: "ranks", query: "language models", documents, topN: 1 });
+    expect(response.results.map(({ index }) => index)).toEqual([1]);
+  });
+
+  it("is refused where the provider does not rank", async () => {
+    const failure = await failureOf(client.unary(rerank, { model: "judges", query: "x", documents }));
+    expect(detailsOf(failure).info?.reason).toBe("CAPABILITY_UNSUPPORTED");
+  });
+});
+
+describe("moderation", () => {
+  it("tells each category with its score, and whether any passes the threshold", async () => {
+    const ask = (text: string) => client.unary(moderate, { model: "judges", parts: texts(text)[0]?.parts ?? [] });
+    const [calm, harsh] = [await ask("a quiet morning"), await ask("a story of violence")];
+    expect(calm.flagged).toBe(false);
+    expect(harsh.flagged).toBe(true);
+    const finding = harsh.findings.find(({ category }) => category === "violence");
+    expect(finding).toMatchObject({ source: "openai", severity: "flagged", score: 0.93 });
+    expect(harsh.findings.length).toBe(6);
+    expect((await eventsOf(harsh.info?.responseId ?? ""))[0]?.operation).toBe(Operation.MODERATION);
+  });
+
+  it("looks at a picture together with the words beside it", async () => {
+    const picture = { source: { case: "data" as const, value: new Uint8Array([1]) }, mediaType: "image/png" };
+    const parts = [
+      { content: { case: "text" as const, value: { text: "hate" } } },
+      { content: { case: "image" as const, value: picture } },
+    ];
+    expect((await client.unary(moderate, { model: "judges", parts })).flagged).toBe(true);
+  });
+});
+
+describe("images", () => {
+  it("are drawn, and billed by the tokens that the provider counts", async () => {
+    const response = await client.unary(generateImages, { model: "draws", prompt: "a red boat", imageCount: 2 });
+    const [first, second] = response.images;
+    expect(response.images.length).toBe(2);
+    expect(first?.media?.mediaType).toBe("image/png");
+    const bytes = first?.media?.source.value as Uint8Array;
+    expect(Buffer.from(bytes.subarray(1, 4)).toString()).toBe("PNG");
+    expect(second?.media?.source.value).not.toEqual(bytes);
+    expect(first?.revisedPrompt).toBe("a red boat, in one colour");
+    expect(response.info?.usage).toMatchObject({ inputTokens: 3, outputTokens: 544, imageOutputTokens: 544 });
+    expect(response.info?.usage?.generatedImages).toBe(2);
+    expect(response.info?.cost?.items.map(({ meter }) => meter)).toEqual([
+      Meter.INPUT_TOKENS,
+      Meter.IMAGE_OUTPUT_TOKENS,
+    ]);
+    expect((await eventsOf(response.info?.responseId ?? ""))[0]?.operation).toBe(Operation.IMAGE_GENERATION);
+  });
+
+  it("of a model that is billed by the image cost so much each", async () => {
+    const { info } = await client.unary(generateImages, { model: "draws-one", prompt: "a red boat", imageCount: 3 });
+    expect(info?.cost).toMatchObject({ incomplete: false, totalNanoUsd: 120_000_000n });
+    expect(info?.cost?.items.map(({ meter, quantity }) => [meter, quantity])).toEqual([[Meter.IMAGES, 3n]]);
+  });
+
+  it("are changed where they are given", async () => {
+    const before = requestsTo("/images/edits");
+    const drawn = await client.unary(generateImages, { model: "draws", prompt: "a boat" });
+    const inputImages = drawn.images.flatMap(({ media }) => (media === undefined ? [] : [media]));
+    const edited = await client.unary(generateImages, { model: "draws", prompt: "a bigger boat", inputImages });
+    expect(edited.images.length).toBe(1);
+    expect(edited.info?.usage?.imageInputTokens).toBe(100);
+    expect(requestsTo("/images/edits") - before).toBe(1);
+  });
+});
+
+describe("speech", () => {
+  async function hear(model: string, text: string) {
+    const { messages, error } = await collect(client.stream(streamSpeech, { model, text, mediaType: "audio/wav" }));
+    return { messages, error, bytes: messages.reduce((sum, { data }) => sum + data.length, 0), last: messages.at(-1) };
+  }
+
+  it("streams audio, names its type first and tells what it cost last", async () => {
+    const { messages, error, bytes, last } = await hear("speaks", "one two three");
+    expect(error).toBeUndefined();
+    expect(bytes).toBe(3_000);
+    expect(messages.map(({ mediaType }) => mediaType)).toEqual(["audio/wav", ...messages.slice(1).map(() => "")]);
+    expect(messages.map(({ info }) => info !== undefined)).toEqual([...messages.slice(1).map(() => false), true]);
+    expect(last?.info?.usage).toMatchObject({ inputTokens: 3, outputTokens: 24, source: UsageSource.PROVIDER });
+    const [event, ...more] = await eventsOf(last?.info?.responseId ?? "");
+    expect(more).toEqual([]);
+    expect([event?.operation, event?.streaming, event?.outcome]).toEqual([Operation.SPEECH, true, Outcome.SUCCEEDED]);
+  });
+
+  it("of a model that is billed by character is priced by the text", async () => {
+    const { last, bytes } = await hear("speaks-plainly", "one two three");
+    expect(bytes).toBe(3_000);
+    expect(last?.info?.usage).toMatchObject({ inputCharacters: 13 });
+    expect(last?.info?.cost).toMatchObject({ incomplete: false, totalNanoUsd: 195_000n });
+  });
+
+  it("moves on to the next target while nothing was heard", async () => {
+    const { error, last } = await hear("speaks-on", "hello");
+    expect(error).toBeUndefined();
+    expect(last?.info?.attempts.map(({ provider }) => provider)).toEqual(["openai", "alibaba"]);
+  });
+
+  it("that breaks off is a failure with its bill, never a clean end", async () => {
+    const { error, bytes, messages } = await hear("stutters", "one two three four");
+    expect(bytes).toBe(2_000);
+    expect(messages.some(({ info }) => info !== undefined)).toBe(false);
+    expect(error?.code).toBe(grpcStatus.ABORTED);
+    const { info, stream } = detailsOf(error as ServiceError);
+    expect(info?.reason).toBe("STREAM_INTERRUPTED");
+    expect(stream?.cost?.totalNanoUsd).toBeGreaterThan(0n);
+    expect((await eventsOf(stream?.responseId ?? "")).map(({ outcome }) => outcome)).toEqual([Outcome.INTERRUPTED]);
+  });
+
+  it("that the caller leaves closes the provider's connection, and is billed", async () => {
+    const text = Array.from({ length: 200 }, () => "word").join(" ");
+    const labels = { test: "leaves-speech" };
+    const call = client.stream(streamSpeech, { model: "speaks-slowly", text, context: { labels } });
+    call.on("error", () => {});
+    await new Promise((resolve) => call.once("data", resolve));
+    call.cancel();
+    await expect.poll(() => simulator.requests.at(-1)?.outcome).toBe("closed-early");
+    await expect
+      .poll(async () => {
+        const { events } = await client.unary(UsageService.method.listUsageEvents, { pageSize: 1_000 });
+        return events
+          .filter((event) => event.labels["test"] === labels.test)
+          .map(({ outcome, usage }) => [outcome, usage?.inputCharacters]);
+      })
+      .toEqual([[Outcome.CANCELLED, text.length]]);
+  });
+
+  it("comes whole to a caller who hears slowly", async () => {
+    const text = Array.from({ length: 3_000 }, (_value, index) => `w${index}`).join(" ");
+    let bytes = 0;
+    for await (const piece of client.stream(streamSpeech, { model: "speaks-plainly", text })) {
+      bytes += piece.data.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(bytes).toBe(3_000_000);
+  });
+});
+
+describe("transcripts", () => {
+  const audio = {
+    source: { case: "data" as const, value: new Uint8Array(11_500).fill(7) },
+    mediaType: "audio/mpeg",
+  };
+
+  it("come with times, language and length, and are billed by time", async () => {
+    const request = { model: "hears", audio, includeSegments: true, includeWords: true };
+    const response = await client.unary(transcribe, request);
+    expect(response.text).toBe("this is what the simulator heard in the audio that it was");
+    expect([response.languageCode, response.duration?.seconds]).toEqual(["en", 6n]);
+    expect(response.words.length).toBe(12);
+    expect(response.words[1]).toMatchObject({
+      text: "is",
+      startOffset: { nanos: 500_000_000 },
+      endOffset: { seconds: 1n },
+    });
+    expect(response.segments.map(({ text }) => text)[1]).toBe("heard in the audio that");
+    expect(response.segments[0]?.confidence).toBeCloseTo(0.7788, 3);
+    expect(response.info?.cost).toMatchObject({ incomplete: false, totalNanoUsd: 600_000n });
+    expect((await eventsOf(response.info?.responseId ?? ""))[0]?.operation).toBe(Operation.TRANSCRIPTION);
+  });
+
+  it("of a model that gives the text alone say so, and are billed by tokens", async () => {
+    const response = await client.unary(transcribe, { model: "hears-plainly", audio, includeWords: true });
+    expect(response.words).toEqual([]);
+    expect(response.info?.warnings.map(({ field }) => field)).toEqual(["include_words"]);
+    expect(response.info?.usage).toMatchObject({ inputTokens: 60, audioInputTokens: 60, outputTokens: 12 });
+  });
+
+  it("are translated where the model can", async () => {
+    const response = await client.unary(transcribe, { model: "hears", audio, translate: true });
+    expect(response.languageCode).toBe("en");
+    expect(requestsTo("/audio/translations")).toBe(1);
+    const failure = await failureOf(client.unary(transcribe, { model: "hears-plainly", audio, translate: true }));
+    expect(detailsOf(failure).info?.reason).toBe("CAPABILITY_UNSUPPORTED");
+  });
+});
+
+describe("the models", () => {
+  it("are listed with what they are for", async () => {
+    const { models } = await client.unary(ModelService.method.listModels, {});
+    const operationsOf = (id: string) => models.find(({ modelId }) => modelId === id)?.operations;
+    expect(operationsOf("embeds")).toEqual([Operation.EMBEDDINGS]);
+    expect(operationsOf("ranks")).toEqual([Operation.RERANK]);
+    expect(operationsOf("judges")).toEqual([Operation.MODERATION]);
+    expect(operationsOf("draws")).toEqual([Operation.IMAGE_GENERATION]);
+    expect(operationsOf("speaks")).toEqual([Operation.SPEECH]);
+    expect(operationsOf("hears")).toEqual([Operation.TRANSCRIPTION]);
+    expect(operationsOf("small")).toEqual([Operation.CHAT, Operation.COUNT_TOKENS]);
+    expect(operationsOf("chat-only")).toEqual([Operation.CHAT, Operation.COUNT_TOKENS]);
   });
 });
