@@ -173,6 +173,11 @@ test("counts come after the stop and are waited for", () => {
   expect(reader.finish().facts.usage).toMatchObject({ inputTokens: 5, outputTokens: 3 });
 });
 
+test("counts that come before the stop do not end the stream", () => {
+  const { parts } = stream([["metadata", { usage }], delta(0, { text: "late" }), stop(0), ...ended()]);
+  expect(parts[0]?.content.value).toMatchObject({ text: "late" });
+});
+
 test("a stream without its stop is interrupted, and one without counts is not", () => {
   expect(() => stream([delta(0, { text: "Hi" })])).toThrow(expect.objectContaining({ kind: "interrupted" }));
   const completion = stream([delta(0, { text: "Hi" }), stop(0), ["messageStop", { stopReason: "end_turn" }]]);
