@@ -1,7 +1,7 @@
 import { CallFailure } from "../domain/call-failure.ts";
 import type { ObjectStore, StoredObject } from "../state/objects/object-store.ts";
 import { RevisionConflict } from "../state/objects/revision-conflict.ts";
-import { stateUnreachable } from "./refusals.ts";
+import { changedMeanwhile, stateUnreachable } from "./refusals.ts";
 
 const triesMax = 8;
 
@@ -25,4 +25,21 @@ export async function changeObject<Result>(
     }
   }
   throw stateUnreachable(lastConflict);
+}
+
+/**
+ * Replaces the version that was read, with its new value; gives the new revision. A writer with an etag is told when
+ * somebody came in between; one without is to be served with what is there then.
+ */
+export async function replaceObject(
+  store: ObjectStore,
+  { key, value, revision }: StoredObject,
+  named: { readonly etag: string; readonly type: string; readonly id: string },
+): Promise<number> {
+  try {
+    return await store.put(key, value, revision);
+  } catch (error) {
+    if (error instanceof RevisionConflict && named.etag !== "") throw changedMeanwhile(named.type, named.id);
+    throw error;
+  }
 }

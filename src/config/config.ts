@@ -177,6 +177,8 @@ export type Config = {
   readonly authentication: { readonly jwt: readonly JwtIssuerConfig[]; readonly mtls: readonly MtlsConfig[] };
   readonly limits: readonly LimitConfig[];
   readonly budgets: readonly BudgetConfig[];
+  /** `undefined`: no webhook. */
+  readonly alerts?: { readonly webhook: string; readonly secret: SecretReference } | undefined;
   readonly prices: { readonly overridesFile?: string | undefined };
   readonly usage: UsageConfig;
   /** `undefined`: embedded state in `dataDir`. */

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { defaults, limits } from "./defaults.ts";
 import { authenticationSection, budgetEntry, keyEntry, limitEntry, tenantsSection } from "./schema/access.ts";
+import { alertsSection } from "./schema/alerts.ts";
 import { cacheSection, guardrailsSection, promptsSection } from "./schema/later.ts";
 import { modelEntry, ruleEntry } from "./schema/models.ts";
 import { providerEntry } from "./schema/providers.ts";
@@ -52,6 +53,7 @@ export function configSchema(known: KnownNames) {
       .max(limits.budgetsMax, `must have at most ${limits.budgetsMax} budgets`)
       .prefault([])
       .describe("Money."),
+    alerts: alertsSection.optional().describe("Where thresholds of budgets are told beside the log and NATS."),
     guardrails: guardrailsSection.prefault([]).describe("Not available in this version."),
     prompts: promptsSection.prefault({}).describe("Not available in this version."),
     cache: cacheSection.prefault({}).describe("Response cache; off in this version."),

@@ -49,6 +49,7 @@ export function toConfig(raw: RawConfig, baseDir: string): Config {
     },
     limits: raw.limits.map(toLimit),
     budgets: raw.budgets.map(toBudget),
+    alerts: raw.alerts && { webhook: raw.alerts.webhook, secret: toSecret(raw.alerts.secret, baseDir) },
     prices: { overridesFile: resolved(baseDir, raw.prices.overrides) },
     usage: toUsage(raw.usage, baseDir),
     cluster: raw.cluster === undefined ? undefined : { nats: toNats(raw.cluster.nats, baseDir) },

@@ -1,4 +1,5 @@
 import type {
+  adminBudgets,
   adminKeys,
   ExplainRequest,
   ExplainResponse,
@@ -32,6 +33,7 @@ export interface Services {
   readonly usage: UsageQueries;
   /** Absent: the service is not there. */
   readonly keys?: KeyCommands | undefined;
+  readonly budgets?: BudgetCommands | undefined;
 }
 
 export interface ModelQueries {
@@ -53,4 +55,12 @@ export interface KeyCommands {
   update(caller: Caller, request: adminKeys.UpdateKeyRequest): Later<adminKeys.UpdateKeyResponse>;
   rotate(caller: Caller, request: adminKeys.RotateKeyRequest): Later<adminKeys.RotateKeyResponse>;
   delete(caller: Caller, request: adminKeys.DeleteKeyRequest): Later<adminKeys.DeleteKeyResponse>;
+}
+
+export interface BudgetCommands {
+  create(caller: Caller, request: adminBudgets.CreateBudgetRequest): Later<adminBudgets.CreateBudgetResponse>;
+  get(caller: Caller, request: adminBudgets.GetBudgetRequest): Later<adminBudgets.GetBudgetResponse>;
+  list(caller: Caller, request: adminBudgets.ListBudgetsRequest): Later<adminBudgets.ListBudgetsResponse>;
+  update(caller: Caller, request: adminBudgets.UpdateBudgetRequest): Later<adminBudgets.UpdateBudgetResponse>;
+  delete(caller: Caller, request: adminBudgets.DeleteBudgetRequest): Later<adminBudgets.DeleteBudgetResponse>;
 }

@@ -6,11 +6,9 @@ import { isKnownMethod } from "./allowed-methods.ts";
 
 export type KeyWorld = {
   readonly tenants: Config["tenants"];
-  /** Whether a budget exists that keys of the project may be charged to. */
-  readonly isBudget: (budgetId: string, projectId: string) => boolean;
+  readonly isBudget: (budgetId: string) => boolean;
 };
 
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const modelPattern = /^(?:\*|[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}\*?)$/;
 /** As on `CompleteRequest.labels`, which they are added to. */
 const labelPattern = /^[a-z][a-z0-9_.-]{0,62}$/;
@@ -18,10 +16,6 @@ const labelLengthMax = 256;
 
 /** Windows in seconds that a limit may have: those that instances can share. */
 const windows: readonly number[] = [60, 3_600, 86_400];
-
-export function isName(text: string): boolean {
-  return namePattern.test(text);
-}
 
 /** Every violation at once; none: the key can be stored. Paths begin at the key. */
 export function checkKey(key: adminKeys.Key, world: KeyWorld): readonly FieldViolation[] {
@@ -33,10 +27,9 @@ export function checkKey(key: adminKeys.Key, world: KeyWorld): readonly FieldVio
     ...checkEach("allowed_methods", key.allowedMethods, (method) =>
       isKnownMethod(method) ? undefined : 'must be a method that is served, or "package.Service/*"',
     ),
-    ...checkEach("budget_ids", key.budgetIds, (id) =>
-      world.isBudget(id, key.projectId) ? undefined : "there is no such budget",
-    ),
+    ...checkEach("budget_ids", key.budgetIds, (id) => (world.isBudget(id) ? undefined : "there is no such budget")),
     ...checkEach("rate_limits", key.rateLimits, checkRateLimit),
+    ...checkDoubles(key.rateLimits),
     ...checkLabels(key.labels),
   ];
 }
@@ -48,10 +41,23 @@ function checkTeam(key: adminKeys.Key, { tenants }: KeyWorld): readonly FieldVio
 }
 
 function checkRateLimit(limit: adminKeys.RateLimit): string | undefined {
+  if (limit.model !== "" && !modelPattern.test(limit.model)) return "model must be a model id, or empty";
   const isConcurrency = limit.unit === adminKeys.RateLimitUnit.CONCURRENT_REQUESTS;
   if (limit.limit > BigInt(Number.MAX_SAFE_INTEGER)) return "the limit is too large";
   if (isConcurrency) return undefined;
   return windows.includes(limit.windowSeconds) ? undefined : "window_seconds must be 60, 3600 or 86400";
+}
+
+/** Two limits of the same units would share one count. */
+function checkDoubles(limits: readonly adminKeys.RateLimit[]): readonly FieldViolation[] {
+  const seen = new Set<string>();
+  return limits.flatMap(({ unit, windowSeconds, model, perEndUser }, index) => {
+    const isConcurrency = unit === adminKeys.RateLimitUnit.CONCURRENT_REQUESTS;
+    const id = JSON.stringify([unit, isConcurrency ? 0 : windowSeconds, model, perEndUser]);
+    if (seen.has(id)) return [{ field: `key.rate_limits[${index}]`, description: "stands twice" }];
+    seen.add(id);
+    return [];
+  });
 }
 
 function checkLabels(labels: Readonly<Record<string, string>>): readonly FieldViolation[] {

@@ -8,17 +8,17 @@ import { adminKeys, ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { Caller } from "../../domain/principal.ts";
 import type { ObjectStore, StoredObject } from "../../state/objects/object-store.ts";
-import { RevisionConflict } from "../../state/objects/revision-conflict.ts";
 import type { AuditKind, AuditTrail } from "../audit/audit-trail.ts";
-import { changeObject } from "../change-object.ts";
-import { CreateMemory, toRequestKey } from "../create-memory.ts";
+import { changeObject, replaceObject } from "../change-object.ts";
+import { chooseId } from "../choose-id.ts";
+import { CreateMemory } from "../create-memory.ts";
 import { assertEtag, toEtag } from "../etag.ts";
 import { fieldsToChange, withFields } from "../field-mask.ts";
 import { isPlatform, mayAdminister, resourceNotFound } from "../ownership.ts";
 import { fromPageToken, pageSizeOf, toPageToken } from "../page-token.ts";
-import { changedMeanwhile, existsAlready, invalid, isInConfig, notAvailable } from "../refusals.ts";
+import { existsAlready, invalid, isInConfig, notAvailable } from "../refusals.ts";
 import { toAllowedMethods, toRoles } from "./allowed-methods.ts";
-import { checkKey, isName, type KeyWorld } from "./check-key.ts";
+import { checkKey } from "./check-key.ts";
 import { createdAtMs, type KeyIndex, type StoredKey, toKeyObject } from "./key-index.ts";
 import { copyKey, formatKeyRecord, type KeyRecord, parseKeyRecord } from "./key-record.ts";
 import type { KeyUses } from "./key-uses.ts";
@@ -31,8 +31,6 @@ export type KeyAdministrationParts = {
   /** Keys of the configuration file: shown, never changed. */
   readonly configKeys: readonly KeyConfig[];
   readonly tenants: Config["tenants"];
-  /** Whether keys of the project may be charged to the budget. */
-  readonly isBudget: KeyWorld["isBudget"];
   /** Project that the budget belongs to; "" for one of the platform, `undefined` when there is none. */
   readonly ownerOfBudget: (budgetId: string) => string | undefined;
   readonly audit: AuditTrail;
@@ -168,18 +166,13 @@ export class KeyAdministration {
   #toNewKey(caller: Caller, wanted: adminKeys.Key, requestId: string): adminKeys.Key {
     const key = copyKey(wanted);
     key.projectId = this.#projectFor(caller, wanted.projectId);
-    key.keyId = wanted.keyId === "" ? this.#newId(caller, requestId) : wanted.keyId;
+    const { tenants, randomBytes } = this.#parts;
+    const question = { caller, type: "key", wanted: wanted.keyId, projectId: key.projectId, requestId } as const;
+    if (this.#configKeys.has(wanted.keyId) && isPlatform(caller)) throw isInConfig("key", wanted.keyId);
+    key.keyId = chooseId({ ...question, tenants, randomBytes });
+    if (this.#configKeys.has(key.keyId)) throw existsAlready("key", key.keyId);
     key.etag = "";
     delete key.lastUseTime;
-    if (!isName(key.keyId)) {
-      throw invalid({ field: "key.key_id", description: 'must be letters, digits, ".", "_" and "-", at most 128' });
-    }
-    if (this.#configKeys.has(key.keyId) && isPlatform(caller)) throw isInConfig("key", key.keyId);
-    if (wanted.keyId !== "" && !isPlatform(caller) && ownerOfId(key.keyId, this.#parts.tenants) !== key.projectId) {
-      // Ids are of the whole gateway: chosen freely, one project would learn of another's by trying.
-      const description = `must begin with "${key.projectId}-", or be empty to get an id`;
-      throw invalid({ field: "key.key_id", description });
-    }
     return key;
   }
 
@@ -191,17 +184,11 @@ export class KeyAdministration {
     throw resourceNotFound("project", projectId);
   }
 
-  /** With a request id always the same, so that other instances find the key that a repeated request made. */
-  #newId(caller: Caller, requestId: string): string {
-    const bytes =
-      requestId === "" ? this.#parts.randomBytes(32) : hash("sha256", toRequestKey(caller, requestId), "buffer");
-    return `key-${Buffer.from(bytes).toString("hex").slice(0, 20)}`;
-  }
-
   // ── Rules ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #assertFit(caller: Caller, key: adminKeys.Key): void {
-    const violations = checkKey(key, this.#parts);
+    const { tenants, ownerOfBudget } = this.#parts;
+    const violations = checkKey(key, { tenants, isBudget: (id) => ownerOfBudget(id) !== undefined });
     if (violations.length > 0) throw invalid(...violations);
     if (key.guardrails.length > 0) throw notAvailable("guardrails of keys");
     this.#assertMayGive(caller, key);
@@ -251,7 +238,7 @@ export class KeyAdministration {
       const record = change(parseKeyRecord(current.value), nowMs);
       record.key.updateTime = timestampFromMs(nowMs);
       const value = formatKeyRecord(record);
-      const revision = await put(store, objectKey, value, current.revision, etag, keyId);
+      const revision = await replaceObject(store, { ...current, value }, { etag, type: "key", id: keyId });
       index.apply({ kind: "put", object: { key: objectKey, value, revision } });
       return { record, revision };
     });
@@ -315,23 +302,6 @@ export class KeyAdministration {
   }
 }
 
-/** A writer with an etag is told that somebody came in between; one without is served with what is there now. */
-async function put(
-  store: ObjectStore,
-  objectKey: string,
-  value: string,
-  revision: number,
-  etag: string,
-  keyId: string,
-): Promise<number> {
-  try {
-    return await store.put(objectKey, value, revision);
-  } catch (error) {
-    if (error instanceof RevisionConflict && etag !== "") throw changedMeanwhile("key", keyId);
-    throw error;
-  }
-}
-
 function createdBefore(current: StoredObject, record: KeyRecord): CallFailure {
   const { keyId } = record.key;
   const isSameRequest = record.creation !== "" && parseKeyRecord(current.value).creation === record.creation;
@@ -345,14 +315,6 @@ function createdBefore(current: StoredObject, record: KeyRecord): CallFailure {
 
 function isOfProject(key: adminKeys.Key, projectId: string): boolean {
   return projectId === "" || key.projectId === projectId;
-}
-
-/** The project that an id says: the longest whose name it begins with. */
-function ownerOfId(keyId: string, tenants: Config["tenants"]): string | undefined {
-  return tenants.projects
-    .map(({ id }) => id)
-    .filter((id) => keyId.startsWith(`${id}-`))
-    .sort((a, b) => b.length - a.length)[0];
 }
 
 const timeDigits = 15;

@@ -2,19 +2,24 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { AuditTrail } from "../../admin/audit/audit-trail.ts";
+import { BudgetAdministration } from "../../admin/budgets/budget-administration.ts";
 import { KeyAdministration } from "../../admin/keys/key-administration.ts";
 import { KeyIndex } from "../../admin/keys/key-index.ts";
 import { KeyUses } from "../../admin/keys/key-uses.ts";
 import type { Config } from "../../config/config.ts";
 import type { Clock } from "../../pipeline/ports.ts";
+import type { AdmissionControl } from "../../policy/admission.ts";
 import type { KeyDirectory } from "../../policy/key-directory.ts";
 import type { Services } from "../../server/services.ts";
 import type { ObjectStore } from "../../state/objects/object-store.ts";
 import type { Log } from "../../telemetry/logger.ts";
+import { type StoredObjects, warnUnusable } from "./stored-objects.ts";
 
 export type AdministrationParts = {
   readonly config: Config;
   readonly store: ObjectStore;
+  readonly stored: StoredObjects;
+  readonly figures: AdmissionControl["figures"];
   readonly directory: KeyDirectory;
   readonly audit: AuditTrail;
   readonly clock: Clock;
@@ -22,7 +27,7 @@ export type AdministrationParts = {
 };
 
 export type OpenAdministration = {
-  readonly services: Required<Pick<Services, "keys">>;
+  readonly services: Required<Pick<Services, "keys" | "budgets">>;
   /** The key has been used just now. */
   noteUse(keyId: string): void;
   close(): Promise<void>;
@@ -33,15 +38,17 @@ const firstListMsMax = 5_000;
 const flushMs = 60_000;
 
 export async function openAdministration(parts: AdministrationParts): Promise<OpenAdministration> {
-  const { config, store, directory, audit, clock, log } = parts;
-  const index = new KeyIndex({
+  const { config, store, directory, audit, clock, log, figures } = parts;
+  const { budgets, limits } = parts.stored;
+  const index: KeyIndex = new KeyIndex({
     directory,
     configIds: new Set(config.keys.map(({ id }) => id)),
-    onUnusable: (object, error) =>
-      log.logger.error({ object, cause: error instanceof Error ? error.message : "" }, "a stored key cannot be used"),
+    onUnusable: warnUnusable(log),
+    onChange: (keyId) => limits.update(keyId, index),
   });
   const uses = new KeyUses(store);
   const listed = store.watch((change) => {
+    budgets.apply(change);
     index.apply(change);
     uses.apply(change);
   });
@@ -49,19 +56,22 @@ export async function openAdministration(parts: AdministrationParts): Promise<Op
   if (!isListed) log.logger.warn("the stored keys are not there yet; serving with those of the configuration");
   const timer = setInterval(() => void uses.flush(), flushMs); // Never rejects.
   timer.unref();
+  const common = { store, tenants: config.tenants, audit, nowMs: clock.nowMs, randomBytes };
   return {
     services: {
       keys: new KeyAdministration({
-        store,
         index,
         uses,
         configKeys: config.keys,
-        tenants: config.tenants,
-        isBudget: () => false,
-        ownerOfBudget: () => undefined,
-        audit,
-        nowMs: clock.nowMs,
-        randomBytes,
+        ownerOfBudget: (budgetId) => budgets.find(budgetId)?.record.projectId,
+        ...common,
+      }),
+      budgets: new BudgetAdministration({
+        index: budgets,
+        keysOf: (budgetId) => limits.keysOf(budgetId),
+        configBudgets: config.budgets,
+        figures,
+        ...common,
       }),
     },
     noteUse(keyId) {

@@ -1,8 +1,8 @@
 import type { Config } from "../../config/config.ts";
 import { connectNats } from "../../ledger/publisher/connect-nats.ts";
 import type { Clock } from "../../pipeline/ports.ts";
-import { type AdmissionControl, createAdmission } from "../../policy/admission.ts";
-import type { Log } from "../../telemetry/logger.ts";
+import { type AdmissionControl, createAdmission, type KeyBindings } from "../../policy/admission.ts";
+import type { BudgetAlert } from "../../policy/budgets/budget-alerts.ts";
 import type { CredentialParts } from "../../upstream/credentials/credential-parts.ts";
 import { toNatsAccess } from "./to-nats-access.ts";
 
@@ -15,9 +15,10 @@ const reportMs = 2_000;
 export async function openAdmission(
   config: Config,
   clock: Clock,
-  log: Log,
   secrets: CredentialParts,
   instance: string,
+  bindings: KeyBindings,
+  onAlert: (alert: BudgetAlert) => void,
 ): Promise<OpenAdmission> {
   const store = await openStore(config, clock, secrets, instance);
   const control = createAdmission({
@@ -25,11 +26,8 @@ export async function openAdmission(
     budgets: config.budgets,
     store,
     shared: config.cluster !== undefined,
-    onAlert: ({ spentNanoUsd, limitNanoUsd, ...alert }) =>
-      log.logger.warn(
-        { ...alert, spentNanoUsd: String(spentNanoUsd), limitNanoUsd: String(limitNanoUsd) },
-        "a budget passed a threshold",
-      ),
+    bindings,
+    onAlert,
   });
   const timer = setInterval(() => void control.report(clock.nowMs()), reportMs); // Never rejects.
   timer.unref();

@@ -51,7 +51,9 @@ export const modelEntry = z.strictObject({
         .describe("Most attempts of one call, over all targets."),
       hedge_delay: duration({ minMs: 0, maxMs: limits.timeoutMsMax })
         .optional()
-        .describe("Silence after which a second attempt starts beside the first. 0s: after what 95 % of recent calls to the target took. Absent: never."),
+        .describe(
+          "Silence after which a second attempt starts beside the first. 0s: after what 95 % of recent calls to the target took. Absent: never.",
+        ),
     })
     .prefault({})
     .describe("How often is tried."),

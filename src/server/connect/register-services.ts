@@ -1,5 +1,6 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Services } from "../services.ts";
+import { registerBudgetService } from "./register-budget-service.ts";
 import { registerInferenceService } from "./register-inference-service.ts";
 import { registerKeyService } from "./register-key-service.ts";
 import { registerModelService } from "./register-model-service.ts";
@@ -14,6 +15,7 @@ const registrations: readonly Register[] = [
   registerModelService,
   registerUsageService,
   registerKeyService,
+  registerBudgetService,
 ];
 
 export function registerServices(router: ConnectRouter, services: Services, calls: ServiceCalls): void {
