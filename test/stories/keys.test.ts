@@ -1,13 +1,13 @@
 // The life of a virtual key, over a real process and a real gRPC client: made, used, limited, rotated, revoked.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { status as grpcStatus, type ServiceError } from "@grpc/grpc-js";
+import { status as grpcStatus } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adminKeys, InferenceService, ModelService, Role, UsageService } from "../../src/contract.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
 import { adminSecret, keysFor, otherAdminSecret, platformSecret } from "../admin-keys.ts";
+import { failureOf } from "../failure-of.ts";
 import { type GatewayProcess, startGateway, stopGateways } from "../gateway-process.ts";
 import { TestClient } from "../grpc-client.ts";
-import { detailsOf } from "../status-details.ts";
 
 const { createKey, getKey, listKeys, updateKey, rotateKey, deleteKey } = adminKeys.KeyService.method;
 const complete = InferenceService.method.complete;
@@ -42,16 +42,6 @@ function ask(model: string) {
     model,
     messages: [{ role: Role.USER, parts: [{ content: { case: "text" as const, value: { text: "Hi." } } }] }],
   };
-}
-
-async function failureOf(
-  call: Promise<unknown>,
-): Promise<{ readonly code: number; readonly reason: string | undefined }> {
-  const error = (await call.then(
-    () => new Error("the call went well"),
-    (failure) => failure,
-  )) as ServiceError;
-  return { code: error.code, reason: detailsOf(error).info?.reason };
 }
 
 const asAdmin = { secret: adminSecret };
