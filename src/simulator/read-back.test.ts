@@ -27,6 +27,7 @@ const cases: readonly Case[] = [
   { kind: "anthropic", wire: "anthropic" },
   { kind: "gemini", wire: "gemini" },
   { kind: "bedrock", wire: "bedrock", credential: aws },
+  { kind: "bedrock", api: "invoke", wire: "bedrock", credential: aws },
   { kind: "cohere", wire: "cohere" },
   { kind: "mistral", wire: "mistral" },
   { kind: "ollama", wire: "ollama", credential: { kind: "none" } as const },
@@ -195,4 +196,22 @@ describe.each(cases)("$wire: the adapter of $kind reads it", (one) => {
     );
     expect(failure?.name).toBe("ProviderFailure");
   });
+});
+
+/** Kinds whose API counts the tokens of a prompt. */
+const counting = cases.filter(({ kind }) => ["anthropic", "bedrock", "gemini"].includes(kind));
+
+it.each(counting)("$kind $api: counts the tokens of a prompt", async (one) => {
+  const provider = providerOf(one);
+  const context = { model: "sim-small", facts: {} };
+  const translation = provider.countTokens?.toHttpRequest(toRequest("what is the weather", false), context);
+  if (translation?.kind !== "request") throw new Error("the provider does not count");
+  const response = await exchange(await provider.authorise(translation.request, one.credential ?? key, Date.now()));
+  expect(response.status).toBe(200);
+  expect(provider.countTokens?.fromHttpResponse(response)).toBe(4);
+});
+
+it("Bedrock takes an API key instead of a signature", async () => {
+  const one = { kind: "bedrock", wire: "bedrock", credential: key };
+  expect(textOf(await complete(one, "sim-small"))).toMatch(/^You said/);
 });

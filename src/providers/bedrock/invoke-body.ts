@@ -6,7 +6,6 @@ import { toMessagesBody } from "../anthropic/messages-body.ts";
 import type { JsonOutObject } from "../json-writer.ts";
 import type { TranslationContext } from "../provider.ts";
 import type { TranslationLog } from "../translation-log.ts";
-import { familyOf } from "./model-family.ts";
 import { claudeStateProvider } from "./wire.ts";
 
 const anthropicVersion = "bedrock-2023-05-31";
@@ -34,9 +33,13 @@ export function toInvokeBody(
   };
 }
 
-/** Each vendor has a body of its own; the others are served by Converse. */
+/** Vendors other than Anthropic, as they stand in ids and ARNs. */
+const foreignVendor =
+  /(?:^|[./])(?:ai21|amazon|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|nvidia|openai|qwen|stability|twelvelabs|writer|zai)\./;
+
+/** Each vendor has a body of its own; the others are served by Converse. A profile of one's own names no vendor. */
 function toForeignModel({ model }: TranslationContext): readonly FieldViolation[] {
-  if (familyOf(model).name === "claude") return [];
+  if (!foreignVendor.test(model)) return [];
   return [{ field: "model", description: "api invoke serves Anthropic's models only; set api: converse" }];
 }
 

@@ -1,4 +1,6 @@
-import { asObject, type JsonRecord } from "../../wire/json.ts";
+import { asObject, asString, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { anthropicWire } from "../anthropic/anthropic-wire.ts";
+import { readMessagesQuestion } from "../anthropic/messages-question.ts";
 import {
   type Asked,
   type FaultAnswer,
@@ -6,12 +8,14 @@ import {
   retryAfterHeader,
   type SimulatedWire,
   type WireFault,
+  WireProblem,
 } from "../wire.ts";
 import { toConverse, toConverseFrames, toThrottlingFrame } from "./converse-answer.ts";
 import { readConverseQuestion } from "./converse-question.ts";
+import { toInvokeFrames } from "./invoke-answer.ts";
 import { verifySignature } from "./verify-signature.ts";
 
-/** Amazon Bedrock's Converse and ConverseStream. */
+/** Amazon Bedrock's Converse and InvokeModel, the latter for Anthropic's models, each with its stream. */
 export const bedrockWire: SimulatedWire = {
   name: "bedrock",
   route,
@@ -22,7 +26,9 @@ export const bedrockWire: SimulatedWire = {
   listModels: (models) => JSON.stringify({ modelSummaries: models.map((modelId) => ({ modelId })) }),
 };
 
-const action = /\/model\/([^/]+)\/(converse|converse-stream|count-tokens)$/;
+const contentType = { unary: "application/json", stream: "application/vnd.amazon.eventstream" } as const;
+
+const action = /\/model\/([^/]+)\/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)$/;
 
 function route(method: string, path: string): Route | undefined {
   if (method === "GET" && path.endsWith("/foundation-models")) return { kind: "models" };
@@ -31,24 +37,47 @@ function route(method: string, path: string): Route | undefined {
   return {
     kind: verb === "count-tokens" ? "count" : "chat",
     model: decodeURIComponent(model),
-    stream: verb === "converse-stream",
+    stream: verb?.endsWith("-stream"),
+    operation: verb?.startsWith("invoke") ? "invoke" : undefined,
   };
 }
 
-function read(body: JsonRecord, { model, stream }: Route): Asked {
+function read(body: JsonRecord, route: Route): Asked {
+  const { model, stream, operation } = route;
+  if (operation === "invoke") {
+    const streamed = { toFrames: toInvokeFrames, toErrorFrame: toThrottlingFrame };
+    return { ...anthropicWire.read(body, route), contentType, ...streamed };
+  }
   return {
     question: readConverseQuestion(body, model ?? ""),
     stream: stream ?? false,
-    contentType: { unary: "application/json", stream: "application/vnd.amazon.eventstream" },
+    contentType,
     toUnary: toConverse,
     toFrames: toConverseFrames,
     toErrorFrame: toThrottlingFrame,
   };
 }
 
+/** The body of InvokeModel is in base64. */
 function count(body: JsonRecord, { model }: Route): string {
-  const request = asObject(asObject(body["input"])?.["converse"]) ?? {};
+  const input = asObject(body["input"]);
+  const invoked = asString(asObject(input?.["invokeModel"])?.["body"]);
+  if (invoked !== undefined) {
+    const messages = readInvoked(invoked);
+    return JSON.stringify({ inputTokens: readMessagesQuestion({ ...messages, model }, false).inputTokens });
+  }
+  const request = asObject(input?.["converse"]) ?? {};
   return JSON.stringify({ inputTokens: readConverseQuestion(request, model ?? "").inputTokens });
+}
+
+function readInvoked(base64: string): JsonRecord {
+  try {
+    const body = asObject(parseJson(Buffer.from(base64, "base64").toString()));
+    if (body !== undefined) return body;
+  } catch {
+    // The same answer as to JSON that is no object, below.
+  }
+  throw new WireProblem("Malformed input request, please reformat your input and try again.");
 }
 
 /** Amazon Bedrock API reference, "Converse", errors. */
