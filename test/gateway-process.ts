@@ -17,6 +17,8 @@ export type GatewayOptions = {
   /** Replaces the key section. */
   readonly keys?: string | undefined;
   readonly server?: string | undefined;
+  /** Ids of projects; default: search and other. */
+  readonly projects?: readonly string[] | undefined;
 };
 
 export type GatewayProcess = {
@@ -82,7 +84,7 @@ data_dir: ./data
 tenants:
   organisations: [{ id: acme }]
   teams: [{ id: platform, organisation: acme }]
-  projects: [{ id: search, team: platform }, { id: other, team: platform }]
+  projects: [${(options.projects ?? ["search", "other"]).map((id) => `{ id: ${id}, team: platform }`).join(", ")}]
 ${keys}
 ${options.yaml}
 `;
