@@ -197,7 +197,11 @@ export class UsageReader {
 
   #started(): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const worker = new Worker(new URL("./index-worker.ts", import.meta.url), { workerData: this.#options.path });
+    const worker = new Worker(new URL("./index-worker.ts", import.meta.url), {
+      workerData: this.#options.path,
+      // It works through a journal in batches: a large young generation would only be memory that it does not need.
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
+    });
     worker.on("message", (reply: WorkerReply) => this.#onReply(reply));
     worker.on("error", (error) => this.#onEnd(worker, error));
     worker.on("exit", () => this.#onEnd(worker, new Error("the thread of the usage index ended")));
