@@ -1,11 +1,10 @@
-import type { NatsConfig, UsageConfig } from "../config/config.ts";
+import type { UsageConfig } from "../config/config.ts";
 import { type LoadOptions, loadConfig } from "../config/load.ts";
 import { setUpStream } from "../ledger/nats-setup.ts";
-import { createTextFetcher } from "../upstream/fetch-text.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
-import { toNatsAccess } from "./compose/to-nats-access.ts";
 import { Progress } from "./progress.ts";
+import { readNatsAccess } from "./read-nats-access.ts";
 
 export type NatsSetupOptions = {
   readonly config: string;
@@ -31,7 +30,7 @@ export async function natsSetup(options: NatsSetupOptions, known: LoadOptions, i
 }
 
 async function setUp(nats: NonNullable<UsageConfig["nats"]>, options: NatsSetupOptions, io: CommandIo) {
-  const access = await readAccess(nats, io);
+  const access = await readNatsAccess(nats, io);
   try {
     return await setUpStream({
       access,
@@ -46,14 +45,5 @@ async function setUp(nats: NonNullable<UsageConfig["nats"]>, options: NatsSetupO
   } catch (cause) {
     // Its errors are one line each, and say what the server answered.
     throw new CommandError(cause instanceof Error ? `NATS: ${cause.message}` : "NATS refused", { cause });
-  }
-}
-
-async function readAccess(nats: NatsConfig, io: CommandIo): ReturnType<typeof toNatsAccess> {
-  const { fetchText, close } = createTextFetcher();
-  try {
-    return await toNatsAccess(nats, { nowMs: io.nowMs, env: io.environment, fetchText });
-  } finally {
-    await close();
   }
 }

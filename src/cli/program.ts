@@ -46,7 +46,7 @@ function createProgram(io: CommandIo, exit: Exit, controlHelp: string): Command 
   addCheck(program, io, exit);
   addSimulate(program, controlHelp);
   addKeys(program, io);
-  addUsage(program, io);
+  addUsage(program, io, exit);
   addNats(program, io);
   return program;
 }
@@ -140,8 +140,10 @@ function addKeys(program: Command, io: CommandIo): void {
     });
 }
 
-function addUsage(program: Command, io: CommandIo): void {
-  const usage = program.command("usage").description("Usage events of a running gateway.");
+function addUsage(program: Command, io: CommandIo, exit: Exit): void {
+  const usage = program
+    .command("usage")
+    .description("Usage events: of a running gateway, or of its journal and stream.");
   withGateway(usage.command("tail"))
     .description("Follow usage events as they happen.")
     .option("--cursor <position>", "continue after this position (default: only new events)")
@@ -185,9 +187,53 @@ function addUsage(program: Command, io: CommandIo): void {
         await usageSum({ ...withKey(options, io), sinceMs: since }, io);
       },
     );
+  usage
+    .command("replay")
+    .description("Put the events of the journal into the stream again: after NATS has lost data.")
+    .requiredOption("-c, --config <file>", "the operator's file, with usage.nats")
+    .addOption(new Option("--since <duration>", "how far back, e.g. 2h").argParser(duration).makeOptionMandatory())
+    .addHelpText("after", examples("llm-gateway usage replay --config gateway.yaml --since 2h"))
+    .action(async ({ config, since }: { config: string; since: number }) => {
+      const [{ usageReplay }, { knownNames }] = await Promise.all([
+        import("./usage-replay.ts"),
+        import("./known-names.ts"),
+      ]);
+      await usageReplay({ config, sinceMs: since }, knownNames, io);
+    });
+  usage
+    .command("reconcile")
+    .description("Compare journal, stream and the consumer's database. Exit code 1 when they disagree.")
+    .requiredOption("-c, --config <file>", "the operator's file, with usage.nats")
+    .addOption(
+      new Option("--since <duration>", "how far back, e.g. 2h or 7d").argParser(duration).default(dayMs, "24h"),
+    )
+    .option("--database <file>", "SQLite file of the billing consumer")
+    .addOption(
+      new Option("--booked-ids <file>", "event ids that another database has booked, one a line").conflicts("database"),
+    )
+    .option("--json", "every id, as one JSON line", false)
+    .addHelpText(
+      "after",
+      examples(
+        "llm-gateway usage reconcile --config gateway.yaml --database billing.sqlite",
+        "psql -Atc 'select event_id from usage_event' > ids && llm-gateway usage reconcile -c gateway.yaml --booked-ids ids",
+      ),
+    )
+    .action(
+      async ({
+        since,
+        ...options
+      }: Omit<import("./usage-reconcile.ts").UsageReconcileOptions, "sinceMs"> & { since: number }) => {
+        const [{ usageReconcile }, { knownNames }] = await Promise.all([
+          import("./usage-reconcile.ts"),
+          import("./known-names.ts"),
+        ]);
+        exit.code = await usageReconcile({ ...options, sinceMs: since }, knownNames, io);
+      },
+    );
 }
 
-/** The options that both usage commands have. */
+/** The options of the usage commands that ask a running gateway. */
 function withGateway(command: Command): Command {
   return (
     command
