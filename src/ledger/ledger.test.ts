@@ -210,20 +210,6 @@ describe("the ledger", () => {
     ]);
   });
 
-  it("offers events of a time again after they were delivered, when NATS has lost them", async () => {
-    const ledger = await open();
-    const at = (eventId: string, seconds: bigint): UsageEvent =>
-      create(UsageEventSchema, { eventId, eventTime: { seconds } });
-    for (const event of [at("old", 1_000n), at("new", 2_000n), at("newer", 3_000n)]) await ledger.finish(event);
-    for (const event of await ledger.outbox.take(10)) ledger.outbox.delivered(event);
-    expect(await ledger.replay(2_000_000)).toBe(2);
-    const again = await ledger.outbox.take(10);
-    expect(again.map((item) => item.event.eventId)).toEqual(["new", "newer"]);
-    for (const event of again) ledger.outbox.delivered(event);
-    expect(ledger.figures.outboxDepth).toBe(0);
-    await ledger.close();
-  });
-
   it("says in one line why a folder cannot be used", async () => {
     await writeFile(`${folder}-file`, "");
     await expect(open({ folder: `${folder}-file` })).rejects.toThrow(

@@ -5,7 +5,6 @@ import { mkdir } from "node:fs/promises";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Cost, type Usage, type UsageEvent, UsageEventSchema, UsageSchema } from "../contract.ts";
 import { compileEncoder } from "../encoding/compile-encoder.ts";
-import { finalsSince } from "./journal/finals-since.ts";
 import { type FolderLock, lockFolder } from "./journal/folder-lock.ts";
 import { recordType } from "./journal/frame.ts";
 import { Journal, type JournalEntry, type JournalOwner } from "./journal/journal.ts";
@@ -206,23 +205,6 @@ export class UsageLedger implements JournalOwner<Note> {
   /** Keeps segments from this ordinal on, whatever their age: a reader has not seen them yet. */
   keepFrom(floorOrdinal: () => number): void {
     this.#floorOrdinal = floorOrdinal;
-  }
-
-  /**
-   * Puts every event since a time that the kept segments hold into the outbox again, also those that NATS has
-   * acknowledged: after NATS has lost data. Returns how many. Doubles are dropped by their ids, in the stream while its
-   * window lasts, and by the consumer's key always.
-   */
-  async replay(sinceMs: number): Promise<number> {
-    let events = 0;
-    for (const segment of [...this.#opened.segments]) {
-      if (segment.lastWriteMs < sinceMs) continue;
-      const offsets = await finalsSince(this.#files, segment, sinceMs);
-      segment.undelivered += offsets.length;
-      if (offsets.length > 0) this.outbox.addBacklog(segment, offsets, this.#options.now());
-      events += offsets.length;
-    }
-    return events;
   }
 
   /** Writes what waits and gives the folder free. Later calls of `start` and `finish` reject. */
