@@ -1,5 +1,6 @@
 // The time limits of one attempt on one timer. Activity only notes the time; the timer looks at the note when it fires,
 // and is set again for the rest. A stream of 10,000 chunks sets a handful of timers, not 10,000.
+import { timerMsMax } from "./call-scope.ts";
 import type { Clock } from "./ports.ts";
 
 export type AttemptLimits = {
@@ -22,6 +23,7 @@ export class AttemptTimer {
   #activeMs: number;
   #hasContent = false;
   #paused = false;
+  #isStopped = false;
 
   constructor(clock: Clock, limits: AttemptLimits, onExpired: (limit: ExpiredLimit) => void) {
     this.#clock = clock;
@@ -39,7 +41,7 @@ export class AttemptTimer {
 
   /** The first content came: from now on the idle limit counts. */
   contentSeen(): void {
-    if (this.#hasContent) return;
+    if (this.#hasContent || this.#isStopped) return; // An answer without content says so after its end.
     this.#hasContent = true;
     this.active();
     clearTimeout(this.#timer);
@@ -53,13 +55,14 @@ export class AttemptTimer {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 
   #arm(): void {
     const due = this.#due();
-    this.#timer = setTimeout(() => this.#fire(), Math.max(1, Math.ceil(due.atMs - this.#clock.monotonicMs())));
+    const inMs = Math.max(1, Math.ceil(due.atMs - this.#clock.monotonicMs()));
+    this.#timer = setTimeout(() => this.#fire(), Math.min(inMs, timerMsMax));
   }
 
   #due(): { readonly limit: ExpiredLimit; readonly atMs: number } {

@@ -19,6 +19,7 @@ export class Stopped extends Error {
 
 export class CallScope {
   #cause: StopCause | undefined;
+  #isClosed = false;
   #release: ((cause: StopCause) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #children: Set<CallScope> | undefined;
@@ -32,14 +33,16 @@ export class CallScope {
     return this.#cause;
   }
 
-  stop(cause: StopCause): void {
-    if (this.#cause !== undefined) return;
+  /** False: the call is over, or stops already for another cause. */
+  stop(cause: StopCause): boolean {
+    if (this.#cause !== undefined || this.#isClosed) return false;
     this.#cause = cause;
     clearTimeout(this.#timer);
     const release = this.#release;
     this.#release = undefined;
     release?.(cause);
     if (this.#children !== undefined) for (const child of this.#children) child.stop(cause);
+    return true;
   }
 
   /** A scope for one of several attempts at once: it stops with this one, and can be stopped alone. */
@@ -51,7 +54,10 @@ export class CallScope {
     return child;
   }
 
-  /** Registers the one current wait. A call waits for one thing at a time, so a new wait replaces the old. */
+  /**
+   * Registers the one current wait. A call waits for one thing at a time, so a new wait replaces the old. Ask
+   * `throwIfStopped` first: a stop that came before is not told.
+   */
   whenStopped(release: ((cause: StopCause) => void) | undefined): void {
     this.#release = release;
   }
@@ -60,8 +66,9 @@ export class CallScope {
     if (this.#cause !== undefined) throw new Stopped(this.#cause);
   }
 
-  /** The call is over: the deadline no longer matters. */
+  /** The call is over: neither the deadline nor a cancel changes its outcome any more. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#release = undefined;
     this.#children = undefined;
@@ -71,18 +78,39 @@ export class CallScope {
   async sleep(ms: number): Promise<void> {
     this.throwIfStopped();
     if (ms <= 0) return;
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#release = undefined;
-        resolve();
-      }, ms);
-      this.#release = (cause) => {
-        clearTimeout(timer);
-        reject(new Stopped(cause));
+    let timer: NodeJS.Timeout | undefined;
+    const slept = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.min(ms, timerMsMax));
+    });
+    try {
+      await this.until(slept);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** What the promise gives, or throws `Stopped`, whichever comes first. What it gives after a stop is dropped. */
+  until<Value>(promise: Promise<Value>): Promise<Value> {
+    return new Promise<Value>((resolve, reject) => {
+      const release = (cause: StopCause): void => reject(new Stopped(cause));
+      if (this.#cause === undefined) this.#release = release;
+      else release(this.#cause);
+      const settle = (): void => {
+        if (this.#release === release) this.#release = undefined;
       };
+      promise.then(
+        (value) => {
+          settle();
+          resolve(value);
+        },
+        (error: Error) => {
+          settle();
+          reject(error);
+        },
+      );
     });
   }
 }
 
 /** setTimeout takes a signed 32-bit number of milliseconds; a later deadline is as good as none. */
-const timerMsMax = 2_147_483_647;
+export const timerMsMax = 2_147_483_647;

@@ -31,7 +31,8 @@ export async function countTokens(
     const counted = request.request;
     if (counted === undefined) throw new CallFailure(ErrorReason.INVALID_REQUEST, "request is required");
     await call.begin(counted, false);
-    response = await call.serve(chatTask(counted, "unary"), (ready, open) => countOnce(call, counted, ready, open));
+    const task = { ...chatTask(counted, "unary"), mayHedge: false }; // Counting is quick, and nothing is generated.
+    response = await call.serve(task, (ready, open) => countOnce(call, counted, ready, open));
     await call.end(Outcome.SUCCEEDED, undefined);
   } catch (error) {
     const failure = await call.endFailed(error);
@@ -54,6 +55,7 @@ async function countOnce(
       operation === undefined
         ? await countInputTokens(request)
         : await countRemotely(call, request, ready, operation, seen);
+    call.scope.throwIfStopped();
     call.account.endAttempt(open, {
       outcome: AttemptOutcome.SERVED,
       httpStatus: seen.status,

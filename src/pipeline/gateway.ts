@@ -63,7 +63,8 @@ export class CompletionGateway implements Gateway {
       pricer,
     );
     const deadlineMs = start.timeoutMs === undefined ? undefined : startedMs + start.timeoutMs;
-    const scope = new CallScope(start.timeoutMs);
+    // Counted from the start: authentication may have taken its share of the time.
+    const scope = new CallScope(deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - clock.nowMs()));
     const call: LiveCall = new LiveCall(this.#parts, account, scope, deadlineMs, () => this.#over(call));
     this.#running.add(call);
     return new GatewayCall(call, this.#replays, () => this.#draining);

@@ -37,7 +37,10 @@ export class HedgedRace<Answer> {
     }, ms);
   }
 
-  /** The answer of the winner; `undefined` when every target failed. Rejects with what ended the call. */
+  /**
+   * The answer of the winner; `undefined` when every target failed. Rejects with what ended the call. Either way every
+   * attempt is over by then, so that the account of the call is complete.
+   */
   async finish(): Promise<Answer | undefined> {
     let answer: Answer | undefined;
     try {
@@ -47,6 +50,10 @@ export class HedgedRace<Answer> {
         answer ??= given;
       }
       return answer;
+    } catch (error) {
+      for (const { scope } of this.#runs) scope.stop("hedge");
+      await Promise.allSettled(this.#runs.map(({ ended }) => ended));
+      throw error;
     } finally {
       clearTimeout(this.#timer);
     }
@@ -57,7 +64,6 @@ export class HedgedRace<Answer> {
       return await run?.ended;
     } catch (error) {
       if (error instanceof Stopped && error.stopCause === "hedge") return undefined;
-      for (const other of this.#runs) other.scope.stop("hedge");
       throw error;
     }
   }

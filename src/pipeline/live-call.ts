@@ -7,6 +7,7 @@ import {
   ErrorReason,
   type Outcome,
   type Usage,
+  type UsageEvent,
   UsageSchema,
 } from "../contract.ts";
 import { CallFailure, type FieldViolation } from "../domain/call-failure.ts";
@@ -34,6 +35,7 @@ export class LiveCall {
   #itinerary: Itinerary | undefined;
   #reservation: Reservation | undefined;
   #recorded: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
   #violations: FieldViolation[] = [];
   /** For an attempt without a rival. */
   readonly #alone: AttemptControl;
@@ -107,12 +109,7 @@ export class LiveCall {
     step: AttemptStep,
     attempt: Attempt<Operation, Answer>,
   ): Promise<Served<Answer> | undefined> {
-    try {
-      await this.scope.sleep(step.afterMs);
-    } catch (error) {
-      this.itinerary.cancelled(step.planned, this.parts.clock.nowMs()); // It was granted, and must end in one way.
-      throw error;
-    }
+    await this.#waitFor(step, this.scope);
     if (step.hedgeAfterMs !== undefined && task.mayHedge) return this.#hedged(task, step, step.hedgeAfterMs, attempt);
     return this.#tryTarget(task, step.planned, attempt, this.#alone);
   }
@@ -128,10 +125,21 @@ export class LiveCall {
     race.startAfter(hedgeAfterMs, () => {
       const second = this.itinerary.next(this.parts.clock.nowMs());
       if (second.kind === "give-up") return; // No second target: the first goes on alone.
-      if (second.afterMs > 0) this.itinerary.cancelled(second.planned, this.parts.clock.nowMs());
-      else race.start((control) => this.#tryTarget(task, second.planned, attempt, control));
+      race.start(async (control) => {
+        await this.#waitFor(second, control.scope);
+        return this.#tryTarget(task, second.planned, attempt, control);
+      });
     });
     return race.finish();
+  }
+
+  async #waitFor(step: AttemptStep, scope: CallScope): Promise<void> {
+    try {
+      await scope.sleep(step.afterMs);
+    } catch (error) {
+      this.#endGrant(step.planned, error);
+      throw error;
+    }
   }
 
   async #tryTarget<Operation, Answer>(
@@ -140,27 +148,34 @@ export class LiveCall {
     attempt: Attempt<Operation, Answer>,
     control: AttemptControl,
   ): Promise<Served<Answer> | undefined> {
-    let hasStarted = false;
+    let open: OpenAttempt | undefined;
+    let ready: ReadyAttempt<Operation> | undefined;
     try {
-      const prepared = await prepareAttempt(this.parts, task, planned);
+      const prepared = await control.scope.until(prepareAttempt(this.parts, task, planned));
       if (prepared.kind === "unsupported") {
         this.itinerary.unsupported(planned);
         this.#violations.push(...prepared.violations);
         return undefined;
       }
-      await this.#recorded;
+      if (this.#recorded !== undefined) await control.scope.until(this.#recorded);
       control.scope.throwIfStopped();
-      hasStarted = true;
+      ready = prepared;
+      open = this.account.beginAttempt(planned);
       this.itinerary.started(planned, this.parts.clock.nowMs());
-      return { answer: await attempt(prepared, this.account.beginAttempt(planned), control) };
+      return { answer: await attempt(ready, open, control) };
     } catch (error) {
-      if (error instanceof ProviderFailure) {
-        this.itinerary.failed(planned, error, this.parts.clock.nowMs());
-        return undefined;
-      }
-      if (!hasStarted) this.itinerary.cancelled(planned, this.parts.clock.nowMs());
+      if (open === undefined || ready === undefined) this.#endGrant(planned, error);
+      else this.attemptFailed(ready, open, error, nothingSeen, undefined); // Only after a bug is it still under way.
+      if (error instanceof ProviderFailure) return undefined;
       throw error;
     }
+  }
+
+  /** What routing granted ends in one way, so that the target neither stays in flight nor keeps its one probe. */
+  #endGrant(planned: PlannedTarget, error: unknown): void {
+    const nowMs = this.parts.clock.nowMs();
+    if (error instanceof ProviderFailure) this.itinerary.failed(planned, error, nowMs);
+    else this.itinerary.cancelled(planned, nowMs);
   }
 
   /** Tells routing how well the target served; the account has the attempt already. */
@@ -185,10 +200,7 @@ export class LiveCall {
     );
   }
 
-  /**
-   * Ends an attempt that did not serve, in the account and for the target's health. Rethrow the error afterwards: a
-   * `ProviderFailure` reaches `failed` in `serve`.
-   */
+  /** Ends an attempt that did not serve, in the account and for routing, unless it has ended. Rethrow the error then. */
   attemptFailed(
     ready: ReadyAttempt,
     open: OpenAttempt,
@@ -197,6 +209,7 @@ export class LiveCall {
     usage: Usage | undefined,
     outcomeAfterContent: AttemptOutcome = AttemptOutcome.FAILED,
   ): void {
+    if (open.record.outcome !== AttemptOutcome.UNSPECIFIED) return;
     const nowMs = this.parts.clock.nowMs();
     const failure = error instanceof ProviderFailure ? error : undefined;
     this.account.endAttempt(open, {
@@ -207,17 +220,22 @@ export class LiveCall {
       usage,
     });
     this.itinerary.observed(ready.planned, seen.headers, nowMs);
-    if (failure === undefined) {
-      this.itinerary.cancelled(ready.planned, nowMs);
-      return;
-    }
-    if (failure.kind === "credentials-rejected" || failure.kind === "rate-limited") {
+    if (failure?.kind === "credentials-rejected" || failure?.kind === "rate-limited") {
       this.parts.credentials.refused(ready.planned.target.providerId, ready.credential, failure.kind);
     }
+    this.#endGrant(ready.planned, error);
   }
 
-  /** Puts the end on record, durably, and gives back what was reserved. Rejects with `CallFailure` when it cannot. */
-  async end(outcome: Outcome, failure: CallFailure | undefined): Promise<void> {
+  /**
+   * Puts the end on record, durably, and gives back what was reserved. Rejects with `CallFailure` when it cannot. A call
+   * ends once: a second end, also one because the first could not be recorded, has the outcome of the first.
+   */
+  end(outcome: Outcome, failure: CallFailure | undefined): Promise<void> {
+    this.#ending ??= this.#endOnce(outcome, failure);
+    return this.#ending;
+  }
+
+  async #endOnce(outcome: Outcome, failure: CallFailure | undefined): Promise<void> {
     const { account, parts } = this;
     this.scope.close();
     const event = account.toFinalEvent({ outcome, failure });
@@ -229,9 +247,16 @@ export class LiveCall {
       },
       parts.clock.nowMs(),
     );
-    this.#reservation = undefined;
     this.#onOver();
-    await parts.ledger.finish(event);
+    try {
+      await parts.ledger.finish(event);
+    } finally {
+      this.#tellObserver(event);
+    }
+  }
+
+  #tellObserver(event: UsageEvent): void {
+    const { account, parts } = this;
     parts.observer.finished({
       event,
       method: account.identity.method,
@@ -270,8 +295,22 @@ export class LiveCall {
 
   async #admit(request: CompleteRequest, nowMs: number, unitsMost: UnitsMost | undefined): Promise<void> {
     const admitted = this.parts.admission.admit(this.#admissionRequest(request, unitsMost), nowMs);
-    this.#reservation = admitted instanceof Promise ? await admitted : admitted;
+    this.#reservation = admitted instanceof Promise ? await this.#inTime(admitted) : admitted;
     this.account.reservedNanoUsd = this.#reservation.reservedNanoUsd;
+  }
+
+  /** A reservation that comes after the call was stopped is given back whole. */
+  async #inTime(admitted: Promise<Reservation>): Promise<Reservation> {
+    try {
+      return await this.scope.until(admitted);
+    } catch (error) {
+      if (error instanceof Stopped) admitted.then((late) => this.#giveBack(late), ignoreRefusal);
+      throw error;
+    }
+  }
+
+  #giveBack(reservation: Reservation): void {
+    reservation.settle({ inputTokens: 0, outputTokens: 0, costNanoUsd: 0n }, this.parts.clock.nowMs());
   }
 
   #admissionRequest(request: CompleteRequest, unitsMost: UnitsMost | undefined): AdmissionRequest {
@@ -320,6 +359,11 @@ type Served<Answer> = { readonly answer: Answer };
 
 type AttemptStep = Extract<RouteStep, { kind: "attempt" }>;
 
+/** Nothing was reserved for a call that was over anyway. */
+function ignoreRefusal(): void {}
+
+const nothingSeen = { status: 0, headers: {} } as const;
+
 function outputTokensMax(request: CompleteRequest, candidates: readonly PlannedTarget[], assumed: number): number {
   const asked = request.sampling?.maxOutputTokens;
   if (asked !== undefined) return asked;
@@ -354,7 +398,9 @@ function failureOfStop(stopped: Stopped, attempts: CallAccount["attempts"]): Cal
       return new CallFailure(ErrorReason.CANCELLED, "the caller cancelled");
     case "deadline":
       return new CallFailure(ErrorReason.DEADLINE_EXCEEDED, "the caller's deadline passed", {
-        metadata: { phase: attempts.length > 0 ? "provider" : "gateway" },
+        metadata: {
+          phase: attempts.some(({ outcome }) => outcome !== AttemptOutcome.SKIPPED) ? "provider" : "gateway",
+        },
         attempts,
       });
     case "shutdown":

@@ -22,6 +22,7 @@ export function collectAnswer(
   seen: Seen,
 ): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
+    scope.throwIfStopped();
     const pieces: Uint8Array[] = [];
     let bytes = 0;
     let exchange: Exchange | undefined;
