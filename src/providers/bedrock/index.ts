@@ -19,10 +19,12 @@ import { authorise } from "./authorise.ts";
 import { toConverseBody } from "./converse-body.ts";
 import { createConverseReader } from "./converse-reader.ts";
 import { fromConverse, fromTokenCount } from "./converse-response.ts";
+import { createBedrockEmbed } from "./embed.ts";
 import { toFailure } from "./failure.ts";
 import { toInvokeBody } from "./invoke-body.ts";
 import { createInvokeReader } from "./invoke-reader.ts";
 import { familyOf } from "./model-family.ts";
+import { createBedrockRerank } from "./rerank.ts";
 import { bedrockName } from "./wire.ts";
 
 /**
@@ -41,6 +43,8 @@ export const createBedrockProvider: ProviderFactory = (settings) => {
     authorise: (request, credential, nowMs) => authorise(request, credential, region, nowMs),
     toFailure,
     ...toOperations(settings, send, aliases),
+    embed: createBedrockEmbed(send, aliases),
+    rerank: createBedrockRerank(send, aliases),
   };
 };
 

@@ -1,10 +1,12 @@
-// Kind "cohere": the chat API of Cohere, version 2 (docs.cohere.com/reference/chat).
+// Kind "cohere": the API of Cohere, version 2 (docs.cohere.com/reference/chat).
 import { parseBaseUrl, pathBelow } from "../base-url.ts";
 import { withBearer } from "../bearer-credential.ts";
 import type { ProviderFactory } from "../provider.ts";
+import { createCohereEmbed } from "./embed.ts";
 import { toFailure } from "./failure.ts";
 import { createChatReader } from "./reader.ts";
 import { toHttpRequest } from "./request.ts";
+import { createCohereRerank } from "./rerank.ts";
 import { fromChatResponse } from "./response.ts";
 import { cohereName } from "./wire.ts";
 
@@ -12,7 +14,8 @@ import { cohereName } from "./wire.ts";
 export const createCohereProvider: ProviderFactory = (settings) => {
   const base = parseBaseUrl(settings.baseUrl ?? "https://api.cohere.com");
   const aliases = [...new Set([cohereName, settings.id])];
-  const address = { origin: base.origin, path: pathBelow(base, "/v2/chat") };
+  const addressOf = (path: string) => ({ origin: base.origin, path: pathBelow(base, path) });
+  const address = addressOf("/v2/chat");
   return {
     name: cohereName,
     aliases,
@@ -24,5 +27,7 @@ export const createCohereProvider: ProviderFactory = (settings) => {
       fromHttpResponse: (response, context) => fromChatResponse(response.body, context),
       createReader: createChatReader,
     },
+    embed: createCohereEmbed(addressOf("/v2/embed"), aliases),
+    rerank: createCohereRerank(addressOf("/v2/rerank"), aliases),
   };
 };

@@ -2,10 +2,13 @@
 import type { CompleteRequest } from "../../contract.ts";
 import { parseBaseUrl, pathBelow } from "../base-url.ts";
 import { type JsonOutObject, writeJson } from "../json-writer.ts";
+import { postJson } from "../post-json.ts";
 import type { Provider, ProviderSettings, Translation, TranslationContext } from "../provider.ts";
 import { addGoogleCredential } from "./credential.ts";
+import { createGeminiEmbed } from "./embed.ts";
 import { toFailure } from "./failure.ts";
 import { toGenerateBody } from "./generate-body.ts";
+import { createGeminiImages } from "./generate-images.ts";
 import { createGenerateReader } from "./reader.ts";
 import { fromGenerateResponse, fromTokenCount } from "./response.ts";
 
@@ -18,6 +21,8 @@ export function createGeminiProvider(settings: ProviderSettings): Provider {
   const name = "gcp.gemini";
   const aliases = [...new Set(["google", stateProvider, name, settings.kind, settings.id])];
 
+  const pathOf = (model: string, method: string) => pathBelow(base, `/${version}/${toModelPath(model)}:${method}`);
+
   function translate(
     request: CompleteRequest,
     context: TranslationContext,
@@ -26,7 +31,7 @@ export function createGeminiProvider(settings: ProviderSettings): Provider {
   ): Translation {
     const made = toGenerateBody(request, context, { aliases, isDeveloperApi: true });
     if (made.kind === "unsupported") return made;
-    const path = pathBelow(base, `/${version}/${toModelPath(context.model)}:${method}`);
+    const path = pathOf(context.model, method);
     const headers = { "content-type": "application/json" };
     const body = writeJson(shape(made.body));
     return {
@@ -57,6 +62,12 @@ export function createGeminiProvider(settings: ProviderSettings): Provider {
         })),
       fromHttpResponse: (response) => fromTokenCount(response.body),
     },
+    embed: createGeminiEmbed({ aliases, origin: base.origin, pathOf, nameOf: toModelPath }),
+    generateImages: createGeminiImages({
+      aliases,
+      source: name,
+      send: (model, method, body) => postJson(base.origin, pathOf(model, method), body),
+    }),
   };
 }
 

@@ -2,10 +2,13 @@
 import { parseBaseUrl, pathBelow } from "../base-url.ts";
 import { withBearer } from "../bearer-credential.ts";
 import { toFailure } from "../compatible/failure.ts";
+import { createModerateOperation } from "../compatible/moderate.ts";
 import { createReader } from "../compatible/reader.ts";
 import { toCompletion } from "../compatible/response.ts";
 import type { ProviderFactory } from "../provider.ts";
 import { withMistralEnd, withMistralUsage } from "./answer.ts";
+import { mistralDialect } from "./dialect.ts";
+import { createMistralEmbed } from "./embed.ts";
 import { toHttpRequest } from "./request.ts";
 
 const name = "mistral_ai";
@@ -41,5 +44,10 @@ export const createMistralProvider: ProviderFactory = (settings) => {
       },
       continues: () => true, // "Prefix".
     },
+    embed: createMistralEmbed({ origin: base.origin, path: pathBelow(base, "/v1/embeddings") }, aliases),
+    moderate: createModerateOperation(
+      { dialect: mistralDialect, aliases, origin: base.origin, pathOf: (step) => pathBelow(base, `/v1${step}`) },
+      name,
+    ),
   };
 };

@@ -4,6 +4,7 @@ import { parseBaseUrl, pathBelow } from "../base-url.ts";
 import { withBearer } from "../bearer-credential.ts";
 import { toFailure } from "../compatible/failure.ts";
 import type { ProviderFactory } from "../provider.ts";
+import { createOllamaEmbed } from "./embed.ts";
 import { createChatReader } from "./reader.ts";
 import { toHttpRequest } from "./request.ts";
 import { fromChatResponse } from "./response.ts";
@@ -25,5 +26,6 @@ export const createOllamaProvider: ProviderFactory = (settings) => {
       fromHttpResponse: (response, context) => fromChatResponse(response.body, context),
       createReader: createChatReader,
     },
+    embed: createOllamaEmbed({ origin: base.origin, path: pathBelow(base, "/api/embed") }, aliases),
   };
 };

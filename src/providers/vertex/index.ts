@@ -9,10 +9,12 @@ import { parseBaseUrl, pathBelow } from "../base-url.ts";
 import { addGoogleCredential } from "../gemini/credential.ts";
 import { toFailure } from "../gemini/failure.ts";
 import { toGenerateBody } from "../gemini/generate-body.ts";
+import { createGeminiImages } from "../gemini/generate-images.ts";
 import { createGenerateReader } from "../gemini/reader.ts";
 import { fromGenerateResponse, fromTokenCount } from "../gemini/response.ts";
 import { type JsonOutObject, writeJson } from "../json-writer.ts";
 import type { ChatOperation, CountTokensOperation, Provider, ProviderSettings, Translation } from "../provider.ts";
+import { createVertexEmbed } from "./embed.ts";
 import { toPublisherFailure } from "./failure.ts";
 
 const name = "gcp.vertex_ai";
@@ -35,7 +37,10 @@ export function createVertexProvider(settings: ProviderSettings): Provider {
 /** Makes the request for a method of a model, e.g. "rawPredict". */
 type Sender = (model: string, method: string, body: JsonOutObject, headers?: HttpHeaders) => SentRequest;
 type SentRequest = Extract<Translation, { kind: "request" }>["request"];
-type Operations = { readonly chat: ChatOperation; readonly countTokens: CountTokensOperation };
+type Operations = Pick<Provider, "embed" | "generateImages"> & {
+  readonly chat: ChatOperation;
+  readonly countTokens: CountTokensOperation;
+};
 
 function createSender(settings: ProviderSettings, publisher: string): Sender {
   const { project } = settings;
@@ -88,6 +93,8 @@ function createGoogle(send: Sender, aliases: readonly string[]): Operations {
       },
       fromHttpResponse: (response) => fromTokenCount(response.body),
     },
+    embed: createVertexEmbed({ aliases: dialect.aliases, send }),
+    generateImages: createGeminiImages({ aliases: dialect.aliases, source: name, send }),
   };
 }
 
