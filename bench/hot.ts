@@ -62,7 +62,6 @@ const caller = {
 const random = createPooledRandom();
 const encodeEvent = compileEncoder(UsageEventSchema);
 const encodeResponse = compileEncoder(CompleteResponseSchema);
-let eventBytes = 0;
 
 function gatewayOver(upstream: Upstream): CompletionGateway {
   const targets = [
@@ -87,11 +86,11 @@ function gatewayOver(upstream: Upstream): CompletionGateway {
     admission: { admit: () => ({ reservedNanoUsd: 0n, settle: () => {} }) },
     ledger: {
       start: async (event) => {
-        eventBytes += encodeEvent(event).length;
+        encodeEvent(event);
       },
       progress: () => {},
       finish: async (event) => {
-        eventBytes += encodeEvent(event).length;
+        encodeEvent(event);
       },
     },
     pricer: catalogue,

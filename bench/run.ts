@@ -65,7 +65,12 @@ async function main(): Promise<void> {
   const nats = options["no-nats"] ? undefined : await startNats();
   if (nats !== undefined) {
     children.push(nats);
-    await setUpStream({ access: { servers: [nats.url] }, stream: "USAGE", subjectPrefix: "llmgateway", maxBytes: 4 << 30 });
+    await setUpStream({
+      access: { servers: [nats.url] },
+      stream: "USAGE",
+      subjectPrefix: "llmgateway",
+      maxBytes: 4 << 30,
+    });
   }
   const config = writeBenchConfig({
     folder,

@@ -4,7 +4,7 @@ import { runSteps, type Step } from "./run-steps.ts";
 const baseline = "test/contract/baseline.binpb";
 
 const staticSteps: readonly Step[] = [
-  { name: "format and lint", command: "biome", args: ["ci", "."] },
+  { name: "format and lint", command: "biome", args: ["ci", "--colors=off", "."] },
   {
     name: "typed lint",
     command: "oxlint",

@@ -74,7 +74,9 @@ describe("reflection", () => {
     const files = await filesFor({ case: "fileContainingSymbol", value: "llmgateway.v1.InferenceService.Complete" });
     expect(files[0]?.name).toBe("llmgateway/v1/inference_service.proto");
     const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: dependenciesFirst(files) }));
-    expect(registry.getService("llmgateway.v1.InferenceService")?.methods).toHaveLength(InferenceService.methods.length);
+    expect(registry.getService("llmgateway.v1.InferenceService")?.methods).toHaveLength(
+      InferenceService.methods.length,
+    );
     expect(files.map(({ name }) => name)).toContain("buf/validate/validate.proto");
   });
 
