@@ -27,7 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["domain", "contract", "pipeline/ports", "config/config"],
   server: ["domain", "contract", "encoding", "pipeline/ports", "validation"],
   simulator: ["wire"],
-  admin: ["domain", "contract", "config/config", "policy", "state"],
+  admin: ["domain", "contract", "config/config", "policy", "routing/router", "state"],
   config: ["domain", "providers/provider"],
   cli: ["*"],
   main: ["*"],

@@ -123,6 +123,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     config,
     store: await openObjects(config, log, secrets, instance),
     stored,
+    router,
     figures: admission.control.figures,
     directory,
     audit,

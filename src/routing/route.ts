@@ -55,19 +55,27 @@ export type Routes = {
   readonly health: ReadonlyMap<string, TargetHealth>;
 };
 
-/** Throws an `Error` when a fallback names no model: the config check should have said so. */
+/**
+ * `known`: what is remembered of deployments of routes before, and goes on. Throws an `Error` when a fallback names no
+ * model: the config check should have said so.
+ */
 export function buildRoutes(
   models: readonly ModelConfig[],
   targetOf: (target: TargetConfig) => Target,
   credentialsOf: (providerId: string) => number,
   limits: RoutingLimits,
+  known: Routes["health"] = new Map(),
 ): Routes {
   const health = new Map<string, TargetHealth>();
+  const healthOf = (deployment: string, providerId: string): TargetHealth => {
+    const kept = health.get(deployment) ?? known.get(deployment);
+    const own = kept ?? new TargetHealth(limits, Math.max(1, credentialsOf(providerId)));
+    health.set(deployment, own);
+    return own;
+  };
   const targetsByModel = new Map<string, readonly RoutedTarget[]>();
   for (const model of models) {
-    const targets = model.targets.map((config) =>
-      routedTarget(targetOf(config), model.id, credentialsOf, health, limits),
-    );
+    const targets = model.targets.map((config) => routedTarget(targetOf(config), model.id, healthOf));
     targetsByModel.set(model.id, targets);
   }
   const segmentOf = (modelId: string, namedBy: string): Segment => {
@@ -125,16 +133,12 @@ export function toChain(segments: readonly Segment[]): Chain {
 function routedTarget(
   target: Target,
   modelId: string,
-  credentialsOf: (providerId: string) => number,
-  health: Map<string, TargetHealth>,
-  limits: RoutingLimits,
+  healthOf: (deployment: string, providerId: string) => TargetHealth,
 ): RoutedTarget {
   const deployment = `${target.providerId}\n${target.model}\n${target.region}`;
-  const known = health.get(deployment) ?? new TargetHealth(limits, Math.max(1, credentialsOf(target.providerId)));
-  health.set(deployment, known);
   return {
     planned: { target, modelId },
-    health: known,
+    health: healthOf(deployment, target.providerId),
     deployment,
     providerNames: [target.providerId, target.providerKind, target.providerName].map((name) => name.toLowerCase()),
     region: target.region.toLowerCase(),

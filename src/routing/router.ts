@@ -34,6 +34,11 @@ export type TargetState = PlannedTarget & { readonly health: HealthSnapshot };
 export interface RoutingDesk extends Router {
   /** What `begin` would plan, without consequences. Throws what `begin` throws. */
   explain(query: RouteQuery): Explanation;
+  /**
+   * Other models from the next call on; calls under way keep their plan, and what is remembered of deployments stays.
+   * Throws like `createRouter`, and then changes nothing.
+   */
+  replaceModels(models: readonly ModelConfig[]): void;
   /** Every target of every model, in the order of the config. */
   targetStates(nowMs: number): readonly TargetState[];
   /** Evaluations of each rule that ended in an error (and so did not match), by rule id. */
@@ -43,22 +48,33 @@ export interface RoutingDesk extends Router {
 /** Throws an `Error` when a rule or a fallback names a model that does not exist. */
 export function createRouter(options: RouterOptions): RoutingDesk {
   const limits: RoutingLimits = { ...routingLimits, ...options.limits };
-  const routes = buildRoutes(options.models, options.targetOf, options.credentialsOf ?? (() => 1), limits);
   const rules = options.rules ?? noRules;
-  for (const model of rules.models) {
-    if (!routes.byModel.has(model)) throw new Error(`a rule names the model ${model}, which does not exist`);
-  }
+  const routesOf = (models: readonly ModelConfig[], known: Routes["health"]): Routes => {
+    const routes = buildRoutes(models, options.targetOf, options.credentialsOf ?? (() => 1), limits, known);
+    for (const model of rules.models) {
+      if (!routes.byModel.has(model)) throw new Error(`a rule names the model ${model}, which does not exist`);
+    }
+    return routes;
+  };
   const affinity = new AffinityMemory(limits.affinityEntriesMax, limits.affinityMs);
-  const parts: PlanningParts = { routes, rules, prices: options.prices, affinity, random: options.random, limits };
+  const others = { rules, prices: options.prices, affinity, random: options.random, limits };
+  let parts: PlanningParts = { routes: routesOf(options.models, new Map()), ...others };
 
   return {
-    modelIds: routes.modelIds,
+    get modelIds() {
+      return parts.routes.modelIds;
+    },
     ruleErrors: rules.errors,
-    targets: (modelId) => routes.byModel.get(modelId)?.targets.map(({ planned }) => planned.target),
+    targets: (modelId) => parts.routes.byModel.get(modelId)?.targets.map(({ planned }) => planned.target),
     begin: (query) => beginCall(planCall(query, parts), query, parts),
-    explain: (query) =>
-      explainPlan(planCall(query, parts), query, (target) => expectedCostAt(target, query, parts), limits),
-    targetStates: (nowMs) => targetStates(routes, nowMs),
+    explain(query) {
+      const current = parts;
+      return explainPlan(planCall(query, current), query, (target) => expectedCostAt(target, query, current), limits);
+    },
+    replaceModels(models) {
+      parts = { routes: routesOf(models, parts.routes.health), ...others };
+    },
+    targetStates: (nowMs) => targetStates(parts.routes, nowMs),
   };
 }
 

@@ -1,6 +1,7 @@
 import type {
   adminBudgets,
   adminKeys,
+  adminRoutes,
   ExplainRequest,
   ExplainResponse,
   GetModelRequest,
@@ -34,6 +35,7 @@ export interface Services {
   /** Absent: the service is not there. */
   readonly keys?: KeyCommands | undefined;
   readonly budgets?: BudgetCommands | undefined;
+  readonly routes?: RouteCommands | undefined;
 }
 
 export interface ModelQueries {
@@ -63,4 +65,15 @@ export interface BudgetCommands {
   list(caller: Caller, request: adminBudgets.ListBudgetsRequest): Later<adminBudgets.ListBudgetsResponse>;
   update(caller: Caller, request: adminBudgets.UpdateBudgetRequest): Later<adminBudgets.UpdateBudgetResponse>;
   delete(caller: Caller, request: adminBudgets.DeleteBudgetRequest): Later<adminBudgets.DeleteBudgetResponse>;
+}
+
+export interface RouteCommands {
+  put(caller: Caller, request: adminRoutes.PutRouteRequest): Later<adminRoutes.PutRouteResponse>;
+  get(caller: Caller, request: adminRoutes.GetRouteRequest): Later<adminRoutes.GetRouteResponse>;
+  list(caller: Caller, request: adminRoutes.ListRoutesRequest): Later<adminRoutes.ListRoutesResponse>;
+  delete(caller: Caller, request: adminRoutes.DeleteRouteRequest): Later<adminRoutes.DeleteRouteResponse>;
+  listTargetStates(
+    caller: Caller,
+    request: adminRoutes.ListTargetStatesRequest,
+  ): Later<adminRoutes.ListTargetStatesResponse>;
 }

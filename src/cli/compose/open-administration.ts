@@ -6,10 +6,13 @@ import { BudgetAdministration } from "../../admin/budgets/budget-administration.
 import { KeyAdministration } from "../../admin/keys/key-administration.ts";
 import { KeyIndex } from "../../admin/keys/key-index.ts";
 import { KeyUses } from "../../admin/keys/key-uses.ts";
+import { RouteAdministration } from "../../admin/routes/route-administration.ts";
+import { RouteIndex } from "../../admin/routes/route-index.ts";
 import type { Config } from "../../config/config.ts";
 import type { Clock } from "../../pipeline/ports.ts";
 import type { AdmissionControl } from "../../policy/admission.ts";
 import type { KeyDirectory } from "../../policy/key-directory.ts";
+import type { RoutingDesk } from "../../routing/router.ts";
 import type { Services } from "../../server/services.ts";
 import type { ObjectStore } from "../../state/objects/object-store.ts";
 import type { Log } from "../../telemetry/logger.ts";
@@ -19,6 +22,7 @@ export type AdministrationParts = {
   readonly config: Config;
   readonly store: ObjectStore;
   readonly stored: StoredObjects;
+  readonly router: RoutingDesk;
   readonly figures: AdmissionControl["figures"];
   readonly directory: KeyDirectory;
   readonly audit: AuditTrail;
@@ -27,7 +31,7 @@ export type AdministrationParts = {
 };
 
 export type OpenAdministration = {
-  readonly services: Required<Pick<Services, "keys" | "budgets">>;
+  readonly services: Required<Pick<Services, "keys" | "budgets" | "routes">>;
   /** The key has been used just now. */
   noteUse(keyId: string): void;
   close(): Promise<void>;
@@ -38,7 +42,7 @@ const firstListMsMax = 5_000;
 const flushMs = 60_000;
 
 export async function openAdministration(parts: AdministrationParts): Promise<OpenAdministration> {
-  const { config, store, directory, audit, clock, log, figures } = parts;
+  const { config, store, directory, audit, clock, log, figures, router } = parts;
   const { budgets, limits } = parts.stored;
   const index: KeyIndex = new KeyIndex({
     directory,
@@ -47,7 +51,14 @@ export async function openAdministration(parts: AdministrationParts): Promise<Op
     onChange: (keyId) => limits.update(keyId, index),
   });
   const uses = new KeyUses(store);
+  const routes = new RouteIndex({
+    models: config.models,
+    isProvider: (id) => config.providers.some(({ settings }) => settings.id === id),
+    replaceModels: (models) => router.replaceModels(models),
+    onUnusable: warnUnusable(log),
+  });
   const listed = store.watch((change) => {
+    routes.apply(change);
     budgets.apply(change);
     index.apply(change);
     uses.apply(change);
@@ -73,6 +84,7 @@ export async function openAdministration(parts: AdministrationParts): Promise<Op
         figures,
         ...common,
       }),
+      routes: new RouteAdministration({ index: routes, models: config.models, router, ...common }),
     },
     noteUse(keyId) {
       if (keyId !== "") uses.note(keyId, clock.nowMs());

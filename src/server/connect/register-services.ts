@@ -4,6 +4,7 @@ import { registerBudgetService } from "./register-budget-service.ts";
 import { registerInferenceService } from "./register-inference-service.ts";
 import { registerKeyService } from "./register-key-service.ts";
 import { registerModelService } from "./register-model-service.ts";
+import { registerRouteService } from "./register-route-service.ts";
 import { registerUsageService } from "./register-usage-service.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
@@ -16,6 +17,7 @@ const registrations: readonly Register[] = [
   registerUsageService,
   registerKeyService,
   registerBudgetService,
+  registerRouteService,
 ];
 
 export function registerServices(router: ConnectRouter, services: Services, calls: ServiceCalls): void {
