@@ -30,6 +30,8 @@ export function createImagesOperation(rules: OperationRules): UnaryOperation<Gen
       const family = familyOf(model, rules);
       const settings = toSettings(request, model, family, rules, log);
       const files = toFiles(request, log);
+      if (family === "dall-e-3" && files.length > 0)
+        log.unsupported("input_images", "the model does not change images");
       const send = (n: number): HttpRequest =>
         files.length === 0
           ? postJson(rules.origin, rules.pathOf("/images/generations", model), { ...settings, n })

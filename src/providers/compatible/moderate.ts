@@ -22,15 +22,18 @@ import { toInputUsage } from "./embed.ts";
 import { toFailureInside } from "./failure.ts";
 import type { OperationRules } from "./operation-rules.ts";
 
-/** `source`: how findings name the provider. */
-export function createModerateOperation(
-  rules: OperationRules,
-  source: string,
-): UnaryOperation<ModerateRequest, Moderation> {
+export type ModerateRules = OperationRules & {
+  /** How findings name the provider. */
+  readonly source: string;
+  /** Whether pictures are looked at. */
+  readonly images: boolean;
+};
+
+export function createModerateOperation(rules: ModerateRules): UnaryOperation<ModerateRequest, Moderation> {
   return {
     toHttpRequest(request, { model }) {
       const log = createTranslationLog();
-      const input = toModerationInput(request.parts, log);
+      const input = toModerationInput(request.parts, rules.images, log);
       if ((request.context?.endUserId ?? "") !== "") {
         log.dropped("context.end_user_id", "the provider takes no ids of end users");
       }
@@ -42,16 +45,16 @@ export function createModerateOperation(
         }),
       ]);
     },
-    fromHttpResponse: (response) => fromModeration(response, source),
+    fromHttpResponse: (response) => fromModeration(response, rules.source),
   };
 }
 
 /** Texts alone as texts, which every model takes; with images the form that only omni-moderation takes. */
-function toModerationInput(parts: readonly Part[], log: TranslationLog): JsonOut {
+function toModerationInput(parts: readonly Part[], images: boolean, log: TranslationLog): JsonOut {
   const items = parts.map(({ content }, index) => {
     if (content.case === "text") return { type: "text", text: content.value.text };
-    if (content.case === "image") return toImage(content.value, `parts[${index}].image`, log);
-    log.unsupported(`parts[${index}]`, "the provider moderates texts and images");
+    if (content.case === "image" && images) return toImage(content.value, `parts[${index}].image`, log);
+    log.unsupported(`parts[${index}]`, `the provider moderates texts${images ? " and images" : ""} only`);
     return { type: "text", text: "" };
   });
   const texts = items.filter((item) => "text" in item).map((item) => item.text);

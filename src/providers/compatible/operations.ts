@@ -13,7 +13,7 @@ type Operations = Pick<Provider, "embed" | "rerank" | "moderate" | "generateImag
 export function createOpenAiOperations(rules: OperationRules, name: string): Operations {
   return {
     embed: createEmbedOperation(rules),
-    moderate: createModerateOperation(rules, name),
+    moderate: createModerateOperation({ ...rules, source: name, images: true }),
     generateImages: createImagesOperation(rules),
     transcribe: createTranscribeOperation(rules),
     speech: createSpeechOperation(rules),

@@ -45,8 +45,8 @@ export function createGeminiImages(rules: ImageRules): UnaryOperation<GenerateIm
         const body = toPredictBody(request, count, rules, log);
         return toTranslation(log, () => [rules.send(model, "predict", body)]);
       }
-      const body = toGenerateBody(request, rules, log);
-      return toTranslation(log, () => Array.from({ length: count }, () => rules.send(model, "generateContent", body)));
+      const bodies = toGenerateBodies(request, count, rules, log);
+      return toTranslation(log, () => bodies.map((body) => rules.send(model, "generateContent", body)));
     },
     fromHttpResponse: (response, _request, { model }) =>
       isImagen(model) ? fromPrediction(response, rules.source) : fromAnswer(response, rules.source),
@@ -57,7 +57,12 @@ function isImagen(model: string): boolean {
   return /imagen/.test(model);
 }
 
-function toGenerateBody(request: GenerateImagesRequest, rules: ImageRules, log: TranslationLog): JsonOutObject {
+function toGenerateBodies(
+  request: GenerateImagesRequest,
+  count: number,
+  rules: ImageRules,
+  log: TranslationLog,
+): readonly JsonOutObject[] {
   const { prompt, inputImages, mask, mediaType, seed, context } = request;
   if (mask !== undefined) log.dropped("mask", "the model takes no masks: say in words what may change");
   if (mediaType !== "" && mediaType !== "image/png") log.adjusted("media_type", "the model chooses the type");
@@ -68,15 +73,16 @@ function toGenerateBody(request: GenerateImagesRequest, rules: ImageRules, log: 
   });
   const imageConfig = { aspectRatio: toAspectRatio(request, log), imageSize: toImageSize(request.quality, log) };
   const hasConfig = imageConfig.aspectRatio !== undefined || imageConfig.imageSize !== undefined;
-  return {
+  return Array.from({ length: count }, (_value, index) => ({
     contents: [{ role: "user", parts: [...images, { text: prompt }] }],
     generationConfig: {
       responseModalities: ["IMAGE"],
-      seed: seed === undefined ? undefined : Number(BigInt.asIntN(32, seed)),
+      // The same seed would give the same image again.
+      seed: seed === undefined ? undefined : Number(BigInt.asIntN(32, seed + BigInt(index))),
       imageConfig: hasConfig ? imageConfig : undefined,
     },
     ...providerOptionsOf(context?.providerOptions ?? {}, rules.aliases),
-  };
+  }));
 }
 
 function toPredictBody(

@@ -45,9 +45,13 @@ export const createMistralProvider: ProviderFactory = (settings) => {
       continues: () => true, // "Prefix".
     },
     embed: createMistralEmbed({ origin: base.origin, path: pathBelow(base, "/v1/embeddings") }, aliases),
-    moderate: createModerateOperation(
-      { dialect: mistralDialect, aliases, origin: base.origin, pathOf: (step) => pathBelow(base, `/v1${step}`) },
-      name,
-    ),
+    moderate: createModerateOperation({
+      dialect: mistralDialect,
+      aliases,
+      origin: base.origin,
+      pathOf: (step) => pathBelow(base, `/v1${step}`),
+      source: name,
+      images: false,
+    }),
   };
 };
