@@ -21,6 +21,7 @@ import type { ServerLogger } from "../server-logger.ts";
 import { toCallFailure } from "../to-call-failure.ts";
 import { readMessage } from "./message-form.ts";
 import { type MessageSource, messageSourceOf } from "./message-source.ts";
+import { withPlainGrpcMessage } from "./plain-grpc-message.ts";
 import { type PreparedCall, peerKey, preparedCallKey } from "./prepared-call.ts";
 
 export type ConnectListenerOptions = {
@@ -81,14 +82,14 @@ async function serve(
   const universal = universalRequestFromNodeRequest(request, response, undefined, values);
   const source = messageSourceOf(handler, request, options);
   if (source === undefined) {
-    await universalResponseToNodeResponse(await handler(universal), response);
+    await universalResponseToNodeResponse(withPlainGrpcMessage(await handler(universal)), response);
     return;
   }
   const prepared = await (method === undefined
     ? read(handler.method.input, source, options)
     : open(method, source, request, options));
   values.set(preparedCallKey, prepared);
-  await universalResponseToNodeResponse(await handler(source.emptied(universal)), response);
+  await universalResponseToNodeResponse(withPlainGrpcMessage(await handler(source.emptied(universal))), response);
 }
 
 /** An inference call: authenticated on its headers, while its body arrives. */
