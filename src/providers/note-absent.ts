@@ -1,5 +1,13 @@
 // What many APIs have no place for: one way to say so.
-import { type CompleteRequest, Modality, PromptCacheMode } from "../contract.ts";
+import {
+  type CompleteRequest,
+  type JsonSchemaFormat,
+  type Media,
+  Modality,
+  type Part,
+  PromptCacheMode,
+  ReasoningVisibility,
+} from "../contract.ts";
 import type { TranslationLog } from "./translation-log.ts";
 
 /** For an API that answers in text and nothing else. */
@@ -11,13 +19,49 @@ export function noteTextOnly(request: CompleteRequest, log: TranslationLog): voi
 
 /** For an API that caches prompts by itself: only the exact places are lost. Said once a request, not once a part. */
 export function noteBreakpoints(request: CompleteRequest, log: TranslationLog): void {
-  const { promptCache, messages, tools } = request;
-  if (promptCache?.mode === PromptCacheMode.OFF) return;
-  const message = messages.findIndex((one) => one.parts.some((part) => part.cacheBreakpoint !== undefined));
+  if (request.promptCache?.mode === PromptCacheMode.OFF) return;
+  const field = firstBreakpoint(request);
+  if (field !== undefined) log.emulated(field, "the provider places cache breakpoints itself");
+}
+
+/** Path of the first cache breakpoint that the caller set; `undefined`: none. */
+export function firstBreakpoint({ tools, messages }: CompleteRequest): string | undefined {
   const tool = tools.findIndex((one) => one.cacheBreakpoint !== undefined);
-  if (message < 0 && tool < 0) return;
-  const field = tool >= 0 ? `tools[${tool}].cache_breakpoint` : `messages[${message}].parts`;
-  log.emulated(field, "the provider places cache breakpoints itself");
+  if (tool >= 0) return `tools[${tool}].cache_breakpoint`;
+  for (const [position, message] of messages.entries()) {
+    const field = breakpointAmong(message.parts, `messages[${position}].parts`);
+    if (field !== undefined) return field;
+  }
+  return undefined;
+}
+
+/** Also inside the results of tools, which hold parts themselves, and those no further results. */
+function breakpointAmong(parts: readonly Part[], field: string): string | undefined {
+  for (const [index, { cacheBreakpoint, content }] of parts.entries()) {
+    const at = `${field}[${index}]`;
+    if (cacheBreakpoint !== undefined) return `${at}.cache_breakpoint`;
+    if (content.case !== "toolResult") continue;
+    const inner = content.value.content.findIndex((part) => part.cacheBreakpoint !== undefined);
+    if (inner >= 0) return `${at}.tool_result.content[${inner}].cache_breakpoint`;
+  }
+  return undefined;
+}
+
+/** For an API that takes images, sound and video without a name to show to the model. */
+export function noteNoFilename(media: Media, field: string, log: TranslationLog): void {
+  if (media.filename !== "") log.dropped(`${field}.filename`, "the model is shown names of documents only");
+}
+
+/** For an API that takes a schema and nothing about it. */
+export function noteNoSchemaDescription(format: JsonSchemaFormat, log: TranslationLog): void {
+  if (format.description === "") return;
+  log.dropped("response_format.json_schema.description", "only the schema itself is sent");
+}
+
+/** For an API that shows reasoning as the model wrote it. */
+export function noteNoSummary(visibility: ReasoningVisibility, log: TranslationLog): void {
+  if (visibility !== ReasoningVisibility.SUMMARY) return;
+  log.adjusted("reasoning.visibility", "the provider shows the reasoning itself, not a summary");
 }
 
 /** For an API whose prompt cache cannot be steered. */

@@ -50,7 +50,54 @@ type Silence = {
   readonly because: string;
 };
 
+const part = "messages[].parts[]";
+const geminis = ["gemini", "gemini 3", "vertex"];
+const schemasAlone = [...geminis, "anthropic", "bedrock invoke", "cohere", "ollama"];
+
 const silences: readonly Silence[] = [
+  { field: `${part}.tool_result.name`, because: "the name stands on the call, which the result names by its id" },
+  {
+    field: `${part}.tool_call.call_id`,
+    targets: geminis,
+    because: "calls and results are paired by name and order; only ids that the API gave go back",
+  },
+  {
+    field: `${part}.tool_result.call_id`,
+    targets: geminis,
+    because: "calls and results are paired by name and order; only ids that the API gave go back",
+  },
+  {
+    field: `${part}.tool_result.provider_executed`,
+    targets: ["openai responses"],
+    because: "the item of the call holds what its tool gave",
+  },
+  { field: `${part}.audio.transcript`, because: "the words are in the audio" },
+  { field: `${part}.video.transcript`, because: "the words are in the video" },
+  { field: `${part}.audio.media_type`, targets: ["mistral"], because: "the provider looks at the bytes" },
+  { field: `${part}.image.media_type`, targets: ["ollama"], because: "the provider looks at the bytes" },
+  ...["reasoning.text", "reasoning.kind=FULL", "reasoning.kind=SUMMARY"].map((field) => ({
+    field: `${part}.${field}`,
+    because: "the provider uses no reasoning of earlier turns",
+  })),
+  ...["state.item_id", "state.data"].map((field) => ({
+    field: `${part}.${field}`,
+    because: "the provider issues no such state, so none of its own can come back",
+  })),
+  {
+    field: `${part}.reasoning.kind=REDACTED`,
+    targets: ["cohere", "ollama"],
+    because: "the provider hides no reasoning, so none of its own can come back",
+  },
+  { field: "tool_choice.mode=AUTO", because: "what it does unless told otherwise" },
+  { field: "response_format.text", because: "what it does unless told otherwise" },
+  { field: "output_modalities[]=TEXT", because: "what it does unless told otherwise" },
+  { field: "response_format.json_schema.name", targets: schemasAlone, because: "only a label: the schema is sent" },
+  { field: "response_format.json_schema.strict", targets: schemasAlone, because: "it always keeps to the schema" },
+  { field: "reasoning.visibility=FULL", because: "it shows its reasoning as it is" },
+  { field: "reasoning.visibility=HIDDEN", because: "it shows no reasoning, or none unless asked" },
+  { field: "prompt_cache.mode=AUTO", because: "it caches prefixes by itself" },
+  { field: "prompt_cache.mode=EXPLICIT", because: "no breakpoints are placed but the caller's own" },
+  { field: "prompt_cache.mode=OFF", because: "no breakpoint is sent; caching by itself cannot be switched off" },
 ];
 
 /** Why nothing is sent and nothing said for this field; `undefined`: there is no reason, so it is a fault. */

@@ -19,9 +19,7 @@ function leavesOf(field: DescField, path: string, around: readonly string[]): re
   const place = field.fieldKind === "list" ? `${path}[]` : path;
   if (field.enum !== undefined && field.fieldKind !== "map") {
     const prefix = field.enum.sharedPrefix?.length ?? 0;
-    return field.enum.values
-      .filter(({ number }) => number !== 0)
-      .map(({ name }) => `${place}=${name.slice(prefix)}`);
+    return field.enum.values.filter(({ number }) => number !== 0).map(({ name }) => `${place}=${name.slice(prefix)}`);
   }
   const message = field.fieldKind === "map" ? undefined : field.message;
   if (message === undefined || message.fields.length === 0 || message.typeName.startsWith("google.")) return [place];

@@ -115,14 +115,20 @@ function partRows(provider: string): readonly Row[] {
   const foreign: RequestShape = spoken({
     content: { case: "provider", value: { provider: "another", kind: "novelty", payloadJson: '{"type":"novelty"}' } },
   });
-  const stated = (itemId: string, data: string, from = provider): RequestShape =>
-    called({ state: { provider: from, itemId, data: new TextEncoder().encode(data) } });
+  // State on reasoning and on a call, which is where providers put it.
+  const stated = (itemId: string, data: string, from = provider): RequestShape => {
+    const state = { provider: from, itemId, data: new TextEncoder().encode(data) };
+    const reasoning: PartShape = { content: { case: "reasoning", value: { text: "hm" } }, state };
+    return called({ state }, {}, {}, [text("sunny")], [reasoning]);
+  };
+  // What Anthropic, Google and OpenAI take as any text, and OpenRouter as a list.
+  const data = JSON.stringify([{ type: "reasoning.encrypted", data: canary }]);
   return [
     ["messages[].parts[].text.text", { messages: [user(text(canary))] }, plain, [canary]],
     ["messages[].parts[].reasoning.text", thought(ReasoningKind.FULL, "sig", canary), silent, [canary]],
     ["messages[].parts[].reasoning.kind=FULL", thought(ReasoningKind.FULL, canary, "hm"), silent, translated],
     ["messages[].parts[].reasoning.kind=SUMMARY", thought(ReasoningKind.SUMMARY, canary, "hm"), silent, translated],
-    ["messages[].parts[].reasoning.kind=REDACTED", thought(ReasoningKind.REDACTED, canary), silent, translated],
+    ["messages[].parts[].reasoning.kind=REDACTED", thought(ReasoningKind.REDACTED, data), silent, translated],
     [
       "messages[].parts[].refusal.text",
       spoken({ content: { case: "refusal", value: { text: canary } } }),
@@ -131,12 +137,15 @@ function partRows(provider: string): readonly Row[] {
     ],
     ["messages[].parts[].provider.provider", foreign, silent, translated],
     ["messages[].parts[].provider.kind", own(canary, `{"type":"${canary}"}`), silent, [canary]],
-    ["messages[].parts[].provider.payload_json", own("novelty", `{"type":"novelty","n":9007199254740993}`), silent, [
-      `{"type":"novelty","n":9007199254740993}`,
-    ]],
-    ["messages[].parts[].state.provider", stated("", canary, "another"), called({}), translated],
-    ["messages[].parts[].state.item_id", stated(canary, ""), called({}), [canary]],
-    ["messages[].parts[].state.data", stated("", canary), called({}), [canary, canaryBase64]],
+    [
+      "messages[].parts[].provider.payload_json",
+      own("novelty", `{"type":"novelty","n":9007199254740993}`),
+      silent,
+      [`{"type":"novelty","n":9007199254740993}`],
+    ],
+    ["messages[].parts[].state.provider", stated("", data, "another"), stated("", data), translated],
+    ["messages[].parts[].state.item_id", stated(canary, "x"), stated("", "x"), [canary]],
+    ["messages[].parts[].state.data", stated("", data), stated("", ""), [canary, canaryBase64]],
     [
       "messages[].parts[].cache_breakpoint.ttl",
       { messages: [user(text("Long", { cacheBreakpoint: { ttl: hour } }), text("Short"))] },
@@ -162,12 +171,18 @@ type CallShape = { readonly callId?: string; readonly name?: string; readonly ar
 type ResultShape = { readonly name?: string; readonly isError?: boolean };
 
 /** A call and its answer. */
-function called(more: PartShape, call: CallShape = {}, result: ResultShape = {}, content = [text("sunny")]): RequestShape {
+function called(
+  more: PartShape,
+  call: CallShape = {},
+  result: ResultShape = {},
+  content = [text("sunny")],
+  before: PartShape[] = [],
+): RequestShape {
   const value = { callId: "c1", name: "weather", argumentsJson: "{}", ...call };
   return {
     messages: [
       hello,
-      assistant({ content: { case: "toolCall", value }, ...more }),
+      assistant(...before, { content: { case: "toolCall", value }, ...more }),
       message(Role.TOOL, { content: { case: "toolResult", value: { callId: value.callId, content, ...result } } }),
     ],
     tools: [weather],
@@ -187,9 +202,7 @@ function callRows(provider: string): readonly Row[] {
   return [
     [`${call}.call_id`, called({}, { callId: canary }), called({}), [canary]],
     [`${call}.name`, called({}, { name: "canary_7c1e" }), called({}), ["canary_7c1e"]],
-    [`${call}.arguments_json`, called({}, { argumentsJson: `{"city": "${canary}"}` }), called({}), [
-      canary,
-    ]],
+    [`${call}.arguments_json`, called({}, { argumentsJson: `{"city": "${canary}"}` }), called({}), [canary]],
     [`${call}.provider_executed`, executed(provider, true, false), executed(provider, false, false), translated],
     [`${call}.free_form`, freeForm(true), freeForm(false), translated],
     [`${result}.call_id`, called({}, { callId: canary }), called({}), [canary]],
@@ -221,7 +234,9 @@ function callRows(provider: string): readonly Row[] {
     ],
     [
       `${result}.content[].provider`,
-      both({ content: { case: "provider", value: { provider, kind: "novelty", payloadJson: `{"type":"${canary}"}` } } }),
+      both({
+        content: { case: "provider", value: { provider, kind: "novelty", payloadJson: `{"type":"${canary}"}` } },
+      }),
       answered([text1]),
       [canary],
     ],
@@ -257,7 +272,9 @@ function executed(provider: string, providerExecuted: boolean, hasResult: boolea
         callId: "srvtoolu_1",
         name: "web_search",
         providerExecuted,
-        content: [{ content: { case: "provider", value: { provider, kind: "web_search_tool_result", payloadJson: "[]" } } }],
+        content: [
+          { content: { case: "provider", value: { provider, kind: "web_search_tool_result", payloadJson: "[]" } } },
+        ],
       },
     },
   };
@@ -302,7 +319,10 @@ function mediaRowsOf(kind: MediaKind): readonly Row[] {
   const [usual, other] = mediaTypes[kind];
   const asked = (more: MediaShape): RequestShape => ({
     messages: [
-      user({ content: { case: kind, value: { source: bytes, mediaType: usual, ...more } } } as PartShape, text("Hello")),
+      user(
+        { content: { case: kind, value: { source: bytes, mediaType: usual, ...more } } } as PartShape,
+        text("Hello"),
+      ),
     ],
   });
   const bytes = { case: "data", value: canaryBytes } as const;
@@ -504,12 +524,7 @@ function restRows(provider: string): readonly Row[] {
     ["audio_output.voice", { ...spoken, audioOutput: { voice: canary } }, spoken, [canary]],
     ["audio_output.media_type", { ...spoken, audioOutput: { mediaType: "audio/mpeg" } }, spoken, translated],
     ["service_tier", { ...plain, serviceTier: "priority" }, plain, translated],
-    [
-      "provider_options",
-      { ...plain, providerOptions: { [provider]: { own_option: canary } } },
-      plain,
-      [canary],
-    ],
+    ["provider_options", { ...plain, providerOptions: { [provider]: { own_option: canary } } }, plain, [canary]],
     ["end_user_id", { ...plain, endUserId: canary }, plain, [canary]],
   ];
 }

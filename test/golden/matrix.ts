@@ -60,7 +60,9 @@ function readCell(probe: Probe, target: MatrixTarget): Cell {
     return { kind: "carried", says: changes(before, after) };
   }
   const reason = reasonForSilence(probe.field, target);
-  return reason === undefined ? { kind: "silent", says: changes(before, after) } : { kind: "nothing-to-send", says: reason };
+  return reason === undefined
+    ? { kind: "silent", says: changes(before, after) }
+    : { kind: "nothing-to-send", says: reason };
 }
 
 function translate(request: Probe["withField"], target: MatrixTarget): Translation {
@@ -101,7 +103,10 @@ function isNew(warning: Warning, without: Translation): boolean {
 
 /** "messages[0].parts[1].text" and "messages[].parts[].text=X" without positions and values. */
 function pathOf(field: string): readonly string[] {
-  return field.replace(/=.*$/, "").replaceAll(/\[[^\]]*\]/g, "").split(".");
+  return field
+    .replace(/=.*$/, "")
+    .replaceAll(/\[[^\]]*\]/g, "")
+    .split(".");
 }
 
 function startsWith(path: readonly string[], start: readonly string[]): boolean {
@@ -138,7 +143,10 @@ function changes(before: string, after: string): string {
 function leavesOf(text: string): ReadonlyMap<string, string> {
   const lines = text.split("\n");
   const body = lines.at(-1) ?? "";
-  const heads = lines.slice(1, -1).map((line) => line.split(": ", 2)).map(([name = "", value = ""]) => [name, value] as const);
+  const heads = lines
+    .slice(1, -1)
+    .map((line) => line.split(": ", 2))
+    .map(([name = "", value = ""]) => [name, value] as const);
   return new Map([...heads, ...(body === "" ? [] : walk(JSON.parse(body), ""))]);
 }
 

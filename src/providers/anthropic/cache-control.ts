@@ -1,6 +1,7 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { type CompleteRequest, PromptCacheMode, type PromptCacheOptions } from "../../contract.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
+import { firstBreakpoint } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import type { Block, Turn } from "./wire.ts";
 
@@ -36,7 +37,8 @@ export function withBreakpoints(prompt: Cacheable, request: CompleteRequest, log
   const options = request.promptCache;
   const isAutomatic = options?.mode === PromptCacheMode.AUTO;
   const marked = isAutomatic ? markAutomatically(prompt, options, request, log) : prompt;
-  return withLongestFirst(withinLimit(marked, log), log);
+  const field = firstBreakpoint(request) ?? "prompt_cache.ttl";
+  return withLongestFirst(withinLimit(marked, field, log), field, log);
 }
 
 const breakpointsMax = 4;
@@ -78,10 +80,10 @@ function countBreakpoints(prompt: Cacheable): number {
 }
 
 /** The last ones stay, since they cover the longest prefixes. */
-function withinLimit(prompt: Cacheable, log: TranslationLog): Cacheable {
+function withinLimit(prompt: Cacheable, field: string, log: TranslationLog): Cacheable {
   let surplus = countBreakpoints(prompt) - breakpointsMax;
   if (surplus <= 0) return prompt;
-  log.adjusted("cache_breakpoint", `only the last ${breakpointsMax} breakpoints are kept`);
+  log.adjusted(field, `only the last ${breakpointsMax} breakpoints are kept`);
   return mapMarked(prompt, (block) => {
     surplus -= 1;
     return surplus >= 0 ? { ...block, cache_control: undefined } : block;
@@ -89,7 +91,7 @@ function withinLimit(prompt: Cacheable, log: TranslationLog): Cacheable {
 }
 
 /** A prefix that lives an hour may not contain one that lives less ("Mixing different TTLs"): the shorter is raised. */
-function withLongestFirst(prompt: Cacheable, log: TranslationLog): Cacheable {
+function withLongestFirst(prompt: Cacheable, field: string, log: TranslationLog): Cacheable {
   let hoursAhead = 0;
   mapMarked(prompt, (block) => {
     if (livesAnHour(block)) hoursAhead += 1;
@@ -104,7 +106,7 @@ function withLongestFirst(prompt: Cacheable, log: TranslationLog): Cacheable {
     }
     return block;
   });
-  if (isRaised) log.adjusted("cache_breakpoint", "lives one hour, as a breakpoint after it does");
+  if (isRaised) log.adjusted(field, "lives one hour, as a breakpoint after it does");
   return raised;
 }
 

@@ -3,6 +3,7 @@
 import { type CompleteRequest, Modality } from "../../contract.ts";
 import type { FieldViolation } from "../../domain/call-failure.ts";
 import type { JsonOutObject } from "../json-writer.ts";
+import { noteForeignState } from "../note-foreign-state.ts";
 import type { TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
@@ -15,7 +16,7 @@ import { toSampling } from "./sampling.ts";
 import { toThinking } from "./thinking.ts";
 import { type Choice, toToolChoice } from "./tool-choice.ts";
 import { toTools } from "./tools.ts";
-import type { Block } from "./wire.ts";
+import { type Block, stateProvider } from "./wire.ts";
 
 export type MessagesBody =
   | {
@@ -44,6 +45,7 @@ export function toMessagesBody(
   const thinking = toThinking(request.reasoning, traits, maxTokens, choice.isForced, log);
   const tools = toTools(request, choice.allowed, parts);
   const conversation = toConversation(request.messages, parts);
+  noteForeignState(request, [...aliases, stateProvider], log);
   const prompt = withBreakpoints(
     {
       tools: output.tool === undefined ? tools : [...tools, output.tool],

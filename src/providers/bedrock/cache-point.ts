@@ -2,6 +2,7 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { type CompleteRequest, PromptCacheMode } from "../../contract.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
+import { firstBreakpoint } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import { cachesForHours, familyOf, type ModelFamily } from "./model-family.ts";
 import type { Block, Turn } from "./wire.ts";
@@ -39,8 +40,9 @@ const pointsMax = 4;
 export function withCachePoints(prompt: Prompt, request: CompleteRequest, model: string, log: TranslationLog): Prompt {
   const marked =
     request.promptCache?.mode === PromptCacheMode.AUTO ? withAutomaticPoints(prompt, request, log) : prompt;
-  const allowed = withinLimit(withoutRefused(marked, familyOf(model), log), log);
-  return cachesForHours(model) ? withLongestFirst(allowed, log) : withoutTimes(allowed, log);
+  const field = firstBreakpoint(request) ?? "prompt_cache";
+  const allowed = withinLimit(withoutRefused(marked, familyOf(model), field, log), field, log);
+  return cachesForHours(model) ? withLongestFirst(allowed, field, log) : withoutTimes(allowed, field, log);
 }
 
 /** After the tools, the system prompt and the last turn, so that the next turn finds this one's prefix. */
@@ -55,20 +57,20 @@ function withAutomaticPoints(prompt: Prompt, request: CompleteRequest, log: Tran
   return { tools: mark(prompt.tools), system: mark(prompt.system), messages };
 }
 
-function withoutRefused(prompt: Prompt, family: ModelFamily, log: TranslationLog): Prompt {
+function withoutRefused(prompt: Prompt, family: ModelFamily, field: string, log: TranslationLog): Prompt {
   if (family.caching === "all" || countPoints(prompt) === 0) return prompt;
   const isToolsOnly = family.caching === "without-tools";
   if (isToolsOnly && !prompt.tools.some(isPoint)) return prompt;
-  log.emulated("prompt_cache", isToolsOnly ? "this model caches no tools" : "this model has no cache to steer");
+  log.emulated(field, isToolsOnly ? "this model caches no tools" : "this model has no cache to steer");
   const tools = prompt.tools.filter((block) => !isPoint(block));
   return isToolsOnly ? { ...prompt, tools } : mapPoints(prompt, () => undefined);
 }
 
 /** The last ones stay, since they cover the longest prefixes. */
-function withinLimit(prompt: Prompt, log: TranslationLog): Prompt {
+function withinLimit(prompt: Prompt, field: string, log: TranslationLog): Prompt {
   let surplus = countPoints(prompt) - pointsMax;
   if (surplus <= 0) return prompt;
-  log.adjusted("cache_breakpoint", `only the last ${pointsMax} breakpoints are kept`);
+  log.adjusted(field, `only the last ${pointsMax} breakpoints are kept`);
   return mapPoints(prompt, (point) => {
     surplus -= 1;
     return surplus >= 0 ? undefined : point;
@@ -76,13 +78,13 @@ function withinLimit(prompt: Prompt, log: TranslationLog): Prompt {
 }
 
 /** Models that keep a prefix five minutes are not told how long. */
-function withoutTimes(prompt: Prompt, log: TranslationLog): Prompt {
+function withoutTimes(prompt: Prompt, field: string, log: TranslationLog): Prompt {
   if (!allPoints(prompt).some(livesAnHour)) return prompt;
-  log.adjusted("cache_breakpoint", "this model keeps a prefix for five minutes");
+  log.adjusted(field, "this model keeps a prefix for five minutes");
   return mapPoints(prompt, () => ({ cachePoint: { type: "default" } }));
 }
 
-function withLongestFirst(prompt: Prompt, log: TranslationLog): Prompt {
+function withLongestFirst(prompt: Prompt, field: string, log: TranslationLog): Prompt {
   let hoursAhead = allPoints(prompt).filter(livesAnHour).length;
   if (hoursAhead === 0) return prompt;
   let isRaised = false;
@@ -94,7 +96,7 @@ function withLongestFirst(prompt: Prompt, log: TranslationLog): Prompt {
     }
     return point;
   });
-  if (isRaised) log.adjusted("cache_breakpoint", "lives one hour, as a breakpoint after it does");
+  if (isRaised) log.adjusted(field, "lives one hour, as a breakpoint after it does");
   return raised;
 }
 

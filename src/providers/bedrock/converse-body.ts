@@ -4,6 +4,7 @@ import type { FieldViolation } from "../../domain/call-failure.ts";
 import { traitsOf } from "../anthropic/model-traits.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../json-writer.ts";
 import { noteNoCachedContent, noteNoEndUser, noteTextOnly } from "../note-absent.ts";
+import { noteForeignState } from "../note-foreign-state.ts";
 import type { TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
@@ -37,6 +38,7 @@ export function toConverseBody(
   const output = toOutputFormat(request, context, family, log);
   const { inferenceConfig, additional } = toInference(request, context, family, isForced, log);
   const conversation = toConversation(request.messages, parts);
+  noteForeignState(request, names, log);
   const instruction = output.instruction === "" ? [] : [{ text: output.instruction }];
   const system = [...conversation.system, ...instruction];
   const prompt = withCachePoints({ tools, system, messages: conversation.messages }, request, context.model, log);

@@ -13,6 +13,7 @@ import { toSampling } from "../anthropic/sampling.ts";
 import { toThinking } from "../anthropic/thinking.ts";
 import { toEffort } from "../compatible/request-reasoning.ts";
 import type { JsonOutObject } from "../json-writer.ts";
+import { noteNoSummary } from "../note-absent.ts";
 import type { TranslationContext } from "../provider.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import type { ModelFamily } from "./model-family.ts";
@@ -105,6 +106,7 @@ function toReasoning(options: ReasoningOptions | undefined, family: ModelFamily,
   if (options.visibility === ReasoningVisibility.HIDDEN) {
     log.dropped("reasoning.visibility", "this model always shows its reasoning");
   }
+  noteNoSummary(options.visibility, log);
   if (options.effort === ReasoningEffort.UNSPECIFIED && options.budgetTokens === undefined) return {};
   const isOff = options.effort === ReasoningEffort.NONE || options.budgetTokens === 0;
   switch (family.name) {

@@ -3,6 +3,7 @@
 import { type Media, MediaDetail } from "../../contract.ts";
 import { parseDataUrl, toBase64 } from "../data-url.ts";
 import type { JsonOutObject } from "../json-writer.ts";
+import { noteNoFilename } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
 
 export type MediaContext = {
@@ -30,6 +31,7 @@ export function toMediaBlock(
     return undefined;
   }
   if (kind === "document") return { document: toDocument(media, format, source, context) };
+  noteNoFilename(media, field, log);
   if (media.citationsEnabled) log.dropped(`${field}.citations_enabled`, "only documents can be cited");
   return { [kind]: { format, source } };
 }

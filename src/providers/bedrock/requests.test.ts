@@ -50,7 +50,7 @@ test("of more than four cache points the last four stay", () => {
     ...["text", "text"],
     ...["text", "cachePoint", "text", "cachePoint", "text", "cachePoint", "text", "cachePoint"],
   ]);
-  expect(warningsOf(translation)).toEqual(["cache_breakpoint"]);
+  expect(warningsOf(translation)).toEqual(["messages[0].parts[0].cache_breakpoint"]);
 });
 
 test("no cache point lives shorter than one after it", () => {

@@ -1,4 +1,5 @@
 import type { Part, ReasoningPart, ToolCall } from "../../contract.ts";
+import { fieldOfContent } from "../field-of-content.ts";
 import type { JsonOutObject } from "../json-writer.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import { type Block, type MessageContext, toContent, toOwnBlock } from "./content-block.ts";
@@ -38,7 +39,7 @@ function place(part: Part, field: string, places: Places, context: MessageContex
     case undefined:
       return; // Made by a newer caller: its own contract says that older ones keep quiet.
     default:
-      context.log.dropped(`${field}.${content.case}`, "the provider takes no such content in earlier answers");
+      context.log.dropped(fieldOfContent(field, content), "the provider takes no such content in earlier answers");
   }
 }
 

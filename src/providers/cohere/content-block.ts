@@ -3,6 +3,7 @@ import { type Media, MediaDetail } from "../../contract.ts";
 import { toRawJson } from "../compatible/request-messages.ts";
 import { parseDataUrl, toDataUrl } from "../data-url.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../json-writer.ts";
+import { noteNoFilename } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
 
 export type Block = JsonOutObject | RawJson;
@@ -30,6 +31,7 @@ const detailWords: Readonly<Record<number, string>> = {
 
 export function toImage(media: Media, field: string, log: TranslationLog): JsonOutObject | undefined {
   const { source } = media;
+  noteNoFilename(media, field, log);
   if (media.detail === MediaDetail.MEDIUM) log.adjusted(`${field}.detail`, "there is no middle detail");
   const detail = detailWords[media.detail];
   if (source.case === "data") {

@@ -52,9 +52,12 @@ function toMessages(message: Message, field: string, context: Context): readonly
 }
 
 function toBlock(part: Part, field: string, context: Context): Block | undefined {
-  const block = toBareBlock(part, field, context);
+  return withOptions(toBareBlock(part, field, context), part, context);
+}
+
+function withOptions(block: Block | undefined, part: Part, { aliases }: Context): Block | undefined {
   if (block === undefined || block instanceof RawJson) return block;
-  return { ...block, ...providerOptionsOf(part.providerOptions, context.aliases) };
+  return { ...block, ...providerOptionsOf(part.providerOptions, aliases) };
 }
 
 function toBareBlock(part: Part, field: string, context: Context): Block | undefined {
@@ -115,7 +118,7 @@ function toToolMessage(part: Part, field: string, context: Context): readonly Js
 /** Text and documents; documents are what the answer then cites. */
 function toResultContent(result: ToolResult, field: string, context: Context): JsonOut {
   const blocks = result.content
-    .map((part, index) => toResultBlock(part, `${field}[${index}]`, context))
+    .map((part, index) => withOptions(toResultBlock(part, `${field}[${index}]`, context), part, context))
     .filter((block) => block !== undefined);
   return toContent(blocks);
 }

@@ -12,7 +12,16 @@ import { dialectNamed } from "../compatible/dialects.ts";
 import { toRawJson } from "../compatible/request-messages.ts";
 import { toSampling } from "../compatible/request-sampling.ts";
 import { type JsonOutObject, writeJson } from "../json-writer.ts";
-import { noteBreakpoints, noteNoCacheControl, noteNoEndUser, noteNoServiceTier, noteTextOnly } from "../note-absent.ts";
+import {
+  noteBreakpoints,
+  noteNoCacheControl,
+  noteNoEndUser,
+  noteNoSchemaDescription,
+  noteNoServiceTier,
+  noteNoSummary,
+  noteTextOnly,
+} from "../note-absent.ts";
+import { noteForeignState } from "../note-foreign-state.ts";
 import type { Translation, TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
@@ -61,6 +70,7 @@ export function toHttpRequest(
     stream: mode === "stream",
     ...providerOptionsOf(request.providerOptions, aliases),
   };
+  noteForeignState(request, aliases, log);
   if (log.violations.length > 0) return { kind: "unsupported", violations: log.violations };
   const headers = {
     "content-type": "application/json",
@@ -124,6 +134,7 @@ function toFormat(request: CompleteRequest, log: TranslationLog): JsonOutObject 
     case "jsonObject":
       return { response_format: { type: "json_object" } };
     case "jsonSchema": {
+      noteNoSchemaDescription(format.value, log);
       const schema = toRawJson(format.value.schemaJson, "response_format.json_schema.schema_json", log);
       return { response_format: { type: "json_object", json_schema: schema } };
     }
@@ -146,6 +157,7 @@ function toThinking(
   if (visibility === ReasoningVisibility.HIDDEN) {
     log.dropped("reasoning.visibility", "the provider always shows reasoning");
   }
+  noteNoSummary(visibility, log);
   if (effort === ReasoningEffort.UNSPECIFIED && budgetTokens === undefined) return undefined;
   const isOff = effort === ReasoningEffort.NONE || (effort === ReasoningEffort.UNSPECIFIED && budgetTokens === 0);
   if (facts.reasoning === false) {

@@ -3,6 +3,7 @@
 import { type Media, MediaDetail } from "../../contract.ts";
 import { toBase64, toDataUrl } from "../data-url.ts";
 import type { JsonOutObject } from "../json-writer.ts";
+import { noteNoFilename } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import type { Dialect } from "./dialect.ts";
 
@@ -16,6 +17,7 @@ export function toMediaPart(
   field: string,
   log: TranslationLog,
 ): JsonOutObject | undefined {
+  if (kind !== "document") noteNoFilename(media, field, log);
   switch (kind) {
     case "image":
       return dialect.media.image ? toImagePart(media, field, log) : refuse(field, "images", log);
@@ -45,6 +47,7 @@ function toDetail(detail: MediaDetail, field: string, log: TranslationLog): stri
 }
 
 function toVideoPart(media: Media, field: string, log: TranslationLog): JsonOutObject | undefined {
+  if (media.detail !== MediaDetail.UNSPECIFIED) log.dropped(`${field}.detail`, "the level of detail cannot be chosen");
   const url = toUrl(media, "video/mp4", field, log);
   return url === undefined ? undefined : { type: "video_url", video_url: { url } };
 }

@@ -10,6 +10,7 @@ import {
   type ToolResult,
 } from "../../contract.ts";
 import { parseJson } from "../../wire/json.ts";
+import { fieldOfContent } from "../field-of-content.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../json-writer.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
@@ -194,7 +195,7 @@ function collectAssistantPart(parts: AssistantParts, part: Part, field: string, 
     case undefined:
       return; // Made by a newer caller, as above.
     default:
-      context.log.dropped(`${field}.${content.case}`, "the provider takes no such content in earlier answers");
+      context.log.dropped(fieldOfContent(field, content), "the provider takes no such content in earlier answers");
   }
 }
 
@@ -236,8 +237,13 @@ function toReasoningBack(
     context.log.stateDropped(`${field}.state`, state.provider);
     return [];
   }
+  const { reasoningBack } = context.dialect;
+  // Only this form has a place for what the provider keeps hidden.
+  if (state !== undefined && state.data.length > 0 && reasoningBack !== "reasoning_details") {
+    context.log.adjusted(field, "the provider takes back no hidden reasoning here");
+  }
   // Where the server wants none of it back, the reasoning of earlier turns has no effect: nothing is lost.
-  if (context.dialect.reasoningBack === undefined) return [];
+  if (reasoningBack === undefined) return [];
   return [{ text: reasoning.text, details: new TextDecoder().decode(state?.data) }];
 }
 

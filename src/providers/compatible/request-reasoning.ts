@@ -1,5 +1,6 @@
 import { ReasoningEffort, type ReasoningOptions, ReasoningVisibility } from "../../contract.ts";
 import type { JsonOutObject } from "../json-writer.ts";
+import { noteNoSummary } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import type { Dialect, EffortWord } from "./dialect.ts";
 
@@ -141,6 +142,7 @@ function toVisibility(visibility: ReasoningVisibility, dialect: Dialect, log: Tr
       isShown ? "the provider always shows reasoning" : "the provider shows no reasoning",
     );
   }
+  if (isShown) noteNoSummary(visibility, log);
   return {};
 }
 
@@ -151,6 +153,7 @@ export function toReasoningObject(
   log: TranslationLog,
 ): JsonOutObject {
   if (options === undefined) return {};
+  noteNoSummary(options.visibility, log);
   const budget = options.budgetTokens;
   // A budget wins over the effort, as the contract says; both at once are refused.
   const effort = budget === undefined ? toEffort(options, words, log) : undefined;

@@ -217,7 +217,7 @@ describe("messages", () => {
       { type: "text", text: "hi", cache_control: { type: "ephemeral", ttl: "1h" } },
     ]);
     expect(user(parts, "openai")).toBe("hi");
-    expect(warningsOf(ask(parts), "openai")).toEqual([[WarningKind.EMULATED, "messages[0].parts"]]);
+    expect(warningsOf(ask(parts), "openai")).toEqual([[WarningKind.EMULATED, "messages[0].parts[0].cache_breakpoint"]]);
   });
 });
 

@@ -1,6 +1,8 @@
 // A chat completion request as a value. The order of members is fixed, so that equal requests give equal bytes.
-import { type CompleteRequest, Modality, PromptCacheMode } from "../../contract.ts";
+import { type CompleteRequest, Modality } from "../../contract.ts";
 import { type JsonOut, type JsonOutObject, writeJson } from "../json-writer.ts";
+import { noteBreakpoints } from "../note-absent.ts";
+import { noteForeignState } from "../note-foreign-state.ts";
 import type { Translation, TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
@@ -65,7 +67,8 @@ function toBody(
   const messageContext: MessageContext = { dialect, systemRole: systemRoleOf(model), aliases, log };
   const format = toResponseFormat(request.responseFormat, dialect, log);
   const messages = toChatMessages(request.messages, messageContext);
-  noteCacheBreakpoints(request, dialect, log);
+  if (!dialect.cacheControl) noteBreakpoints(request, log);
+  noteForeignState(request, aliases, log);
   return {
     model,
     messages:
@@ -171,14 +174,4 @@ export function toPromptCache(request: CompleteRequest, dialect: Dialect, log: T
     prompt_cache_key: cache.key !== "" && dialect.promptCacheKey ? cache.key : undefined,
     prompt_cache_retention: isLong && dialect.promptCacheRetention ? "24h" : undefined,
   };
-}
-
-/** Once a request, not once a part: these servers cache prefixes by themselves, so only the exact place is lost. */
-function noteCacheBreakpoints(request: CompleteRequest, dialect: Dialect, log: TranslationLog): void {
-  if (dialect.cacheControl || request.promptCache?.mode === PromptCacheMode.OFF) return;
-  const message = request.messages.findIndex((one) => one.parts.some((part) => part.cacheBreakpoint !== undefined));
-  const tool = request.tools.findIndex((one) => one.cacheBreakpoint !== undefined);
-  if (message < 0 && tool < 0) return;
-  const field = tool >= 0 ? `tools[${tool}].cache_breakpoint` : `messages[${message}].parts`;
-  log.emulated(field, "the provider places cache breakpoints itself");
 }

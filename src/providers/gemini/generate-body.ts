@@ -2,6 +2,8 @@
 import type { CompleteRequest } from "../../contract.ts";
 import type { FieldViolation } from "../../domain/call-failure.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../json-writer.ts";
+import { noteNoEndUser } from "../note-absent.ts";
+import { noteForeignState } from "../note-foreign-state.ts";
 import type { TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
@@ -37,6 +39,9 @@ export function toGenerateBody(
     serviceTier: toServiceTier(request.serviceTier, dialect, log),
   };
   if ((request.promptCache?.key ?? "") !== "") log.dropped("prompt_cache.key", "Gemini has no cache keys");
+  if (request.promptCache?.ttl !== undefined) log.dropped("prompt_cache.ttl", "Gemini sets the time to live itself");
+  noteNoEndUser(request, log);
+  noteForeignState(request, dialect.aliases, log);
   if (log.violations.length > 0) return { kind: "unsupported", violations: log.violations };
   return { kind: "body", body: merge(body, providerOptionsOf(request.providerOptions, dialect.aliases)), log };
 }

@@ -103,9 +103,11 @@ function toResult(result: ToolResult, field: string, context: PartContext): Part
     context.log.unsupported(`${field}.tool_result.name`, "is needed where the conversation lacks the call");
     return undefined;
   }
-  const media = result.content.flatMap((part, index) =>
-    toResultMedia(part, `${field}.tool_result.content[${index}]`, context),
-  );
+  const media = result.content.flatMap((part, index) => {
+    const at = `${field}.tool_result.content[${index}]`;
+    noteUnreadInResult(part, at, context);
+    return toResultMedia(part, at, context);
+  });
   const response = toResponse(result);
   const parts = media.length > 0 ? media : undefined;
   return { functionResponse: { id: call?.providerId || undefined, name, response, parts } };
@@ -117,6 +119,14 @@ function toResponse(result: ToolResult): RawJson | JsonOutObject {
   const text = texts.join("\n");
   if (result.isError) return { error: text };
   return isObjectJson(text) ? new RawJson(text) : { output: text };
+}
+
+/** The texts of a result become one, which leaves no place for what stands beside them. */
+function noteUnreadInResult(part: Part, field: string, { aliases, log }: PartContext): void {
+  if (part.cacheBreakpoint !== undefined)
+    log.dropped(`${field}.cache_breakpoint`, "Gemini finds cached prefixes by itself");
+  const hasOptions = Object.keys(providerOptionsOf(part.providerOptions, aliases)).length > 0;
+  if (hasOptions) log.dropped(`${field}.provider_options`, "the contents of a tool result are one object");
 }
 
 function toResultMedia(part: Part, field: string, context: PartContext): readonly PartJson[] {

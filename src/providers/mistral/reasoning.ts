@@ -1,6 +1,7 @@
 import { ReasoningEffort, type ReasoningOptions, ReasoningVisibility } from "../../contract.ts";
 import { toEffort } from "../compatible/request-reasoning.ts";
 import type { JsonOutObject } from "../json-writer.ts";
+import { noteNoSummary } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
 
 /**
@@ -12,6 +13,7 @@ export function toReasoning(options: ReasoningOptions | undefined, model: string
   if (options.visibility === ReasoningVisibility.HIDDEN) {
     log.dropped("reasoning.visibility", "the provider always shows reasoning");
   }
+  noteNoSummary(options.visibility, log);
   if (model.includes("magistral")) return noteAlwaysThinking(options, log);
   const isOff = options.effort === ReasoningEffort.NONE || isOffByBudget(options);
   return { reasoning_effort: isOff ? "none" : toEffort(options, ["high"], log) };

@@ -7,6 +7,7 @@ import { toSampling } from "../compatible/request-sampling.ts";
 import { toTools } from "../compatible/request-tools.ts";
 import { type JsonOut, type JsonOutObject, writeJson } from "../json-writer.ts";
 import { noteBreakpoints, noteTextOnly } from "../note-absent.ts";
+import { noteForeignState } from "../note-foreign-state.ts";
 import type { Translation, TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
@@ -57,9 +58,11 @@ function toBody(
   const context: MessageContext = { dialect: mistralDialect, systemRole: "system", aliases, log };
   noteTextOnly(request, log);
   noteBreakpoints(request, log);
+  const messages = toMessages(request, context);
+  noteForeignState(request, aliases, log);
   return {
     model,
-    messages: toMessages(request, context),
+    messages,
     ...toSampling(withinLimits(request.sampling, log), mistralDialect, { lacks: nothingLacks, facts }, log),
     ...withParameters(toTools(request, context)),
     ...toResponseFormat(request.responseFormat, mistralDialect, log).body,

@@ -1,9 +1,19 @@
 // The conversation as Ollama has it: one text a message, images beside it, and the thinking and calls of earlier answers.
-import { type Media, type Message, type Part, Role, type ToolCall, type ToolResult } from "../../contract.ts";
+import {
+  type Media,
+  MediaDetail,
+  type Message,
+  type Part,
+  Role,
+  type ToolCall,
+  type ToolResult,
+} from "../../contract.ts";
 import { asObject } from "../../wire/json.ts";
 import { parseOrUndefined } from "../compatible/parse-or-undefined.ts";
 import { parseDataUrl, toBase64 } from "../data-url.ts";
+import { fieldOfContent } from "../field-of-content.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
+import { noteNoFilename } from "../note-absent.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
 
@@ -100,7 +110,7 @@ function place(part: Part, field: string, places: Places, context: Context): voi
     case "audio":
     case "video":
     case "toolResult":
-      log.unsupported(`${field}.${content.case}`, "the provider does not take this in a message of this role");
+      log.unsupported(fieldOfContent(field, content), "the provider does not take this in a message of this role");
       return;
     case undefined:
       return; // Made by a newer caller: its own contract says that older ones keep quiet.
@@ -116,6 +126,8 @@ function isForeign({ state }: Part, { aliases }: Context): boolean {
 /** Base64 without a media type. The server fetches nothing. */
 function toImage(media: Media, field: string, log: TranslationLog): readonly string[] {
   const { source } = media;
+  noteNoFilename(media, field, log);
+  if (media.detail !== MediaDetail.UNSPECIFIED) log.dropped(`${field}.detail`, "the level of detail cannot be chosen");
   const data = source.case === "uri" ? parseDataUrl(source.value)?.data : undefined;
   if (source.case === "data") return [toBase64(source.value)];
   if (data !== undefined) return [toBase64(data)];
@@ -164,7 +176,10 @@ function toResult(result: ToolResult, field: string, context: Context): JsonOutO
   if (result.isError) {
     context.log.emulated(`${field}.is_error`, "the provider has no mark for failed tools; the text says it");
   }
-  const { role, content, images } = toMessage("tool", result.content, `${field}.content`, context);
   const name = result.name || context.toolNames.get(result.callId);
-  return { role, content, images, tool_name: name, tool_call_id: result.callId };
+  return {
+    ...toMessage("tool", result.content, `${field}.content`, context),
+    tool_name: name,
+    tool_call_id: result.callId,
+  };
 }

@@ -6,7 +6,16 @@ import { toRawJson } from "../compatible/request-messages.ts";
 import { toEffort } from "../compatible/request-reasoning.ts";
 import { toSampling } from "../compatible/request-sampling.ts";
 import { type JsonOut, type JsonOutObject, RawJson, writeJson } from "../json-writer.ts";
-import { noteBreakpoints, noteNoCacheControl, noteNoEndUser, noteNoServiceTier, noteTextOnly } from "../note-absent.ts";
+import {
+  noteBreakpoints,
+  noteNoCacheControl,
+  noteNoEndUser,
+  noteNoSchemaDescription,
+  noteNoServiceTier,
+  noteNoSummary,
+  noteTextOnly,
+} from "../note-absent.ts";
+import { noteForeignState } from "../note-foreign-state.ts";
 import type { Translation, TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
@@ -58,6 +67,7 @@ export function toHttpRequest(
     stream: mode === "stream", // It streams unless it is told not to.
     ...own,
   };
+  noteForeignState(request, aliases, log);
   if (log.violations.length > 0) return { kind: "unsupported", violations: log.violations };
   const headers = {
     "content-type": "application/json",
@@ -106,6 +116,7 @@ function toFormat(request: CompleteRequest, log: TranslationLog): JsonOut | unde
     case "jsonObject":
       return "json";
     case "jsonSchema":
+      noteNoSchemaDescription(format.value, log);
       return toRawJson(format.value.schemaJson, "response_format.json_schema.schema_json", log);
     case "grammar":
       log.unsupported("response_format.grammar", "the provider takes no grammar");
@@ -126,6 +137,7 @@ function toThink(
   if (visibility === ReasoningVisibility.HIDDEN) {
     log.dropped("reasoning.visibility", "the provider always shows reasoning");
   }
+  noteNoSummary(visibility, log);
   if (model.includes("gpt-oss")) return toEffort(options, ["low", "medium", "high"], log);
   if (effort === ReasoningEffort.UNSPECIFIED && budgetTokens === undefined) return undefined;
   const isOn = effort === ReasoningEffort.UNSPECIFIED ? budgetTokens !== 0 : effort !== ReasoningEffort.NONE;

@@ -13,7 +13,9 @@ import {
 } from "../../../contract.ts";
 import { asObject } from "../../../wire/json.ts";
 import { toBase64, toDataUrl } from "../../data-url.ts";
+import { fieldOfContent } from "../../field-of-content.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../../json-writer.ts";
+import { noteNoFilename } from "../../note-absent.ts";
 import { providerOptionsOf } from "../../provider-options.ts";
 import type { TranslationLog } from "../../translation-log.ts";
 import { parseOrUndefined } from "../parse-or-undefined.ts";
@@ -98,6 +100,7 @@ function withOptions(part: JsonOutObject | undefined, options: JsonOutObject): J
 
 function toImage(media: Media, field: string, log: TranslationLog): JsonOutObject | undefined {
   const { source } = media;
+  noteNoFilename(media, field, log);
   const detail = toDetail(media.detail, field, log);
   switch (source.case) {
     case "data":
@@ -196,7 +199,10 @@ function toItem(run: readonly Part[], field: string, context: InputContext): rea
     case undefined:
       return []; // Made by a newer caller.
     default:
-      context.log.dropped(`${field}.${first.content.case}`, "the provider takes no such content in earlier answers");
+      context.log.dropped(
+        fieldOfContent(field, first.content),
+        "the provider takes no such content in earlier answers",
+      );
       return [];
   }
 }

@@ -8,6 +8,8 @@ import {
   type ResponseFormat,
 } from "../../../contract.ts";
 import { type JsonOutObject, writeJson } from "../../json-writer.ts";
+import { noteBreakpoints } from "../../note-absent.ts";
+import { noteForeignState } from "../../note-foreign-state.ts";
 import type { Translation, TranslationContext } from "../../provider.ts";
 import { providerOptionsOf } from "../../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../../translation-log.ts";
@@ -107,8 +109,10 @@ function toBody(
     ...rest
   } = toSampling(request.sampling, responses, { lacks: rules.modelLacks(model, request), facts }, log);
   noteOutput(request, log);
+  noteBreakpoints(request, log);
   const { format, instruction } = toFormat(request.responseFormat, dialect, log);
   const input = toInputItems(request.messages, context);
+  noteForeignState(request, aliases, log);
   return {
     model,
     input: instruction === undefined ? input : [{ role: context.systemRole, content: instruction }, ...input],
