@@ -45,6 +45,7 @@ import { createPooledRandom } from "./compose/pooled-random.ts";
 import { readCertificates } from "./compose/read-certificates.ts";
 import { repriceLost } from "./compose/reprice-lost.ts";
 import { createStoredObjects } from "./compose/stored-objects.ts";
+import { withSimulator } from "./compose/with-simulator.ts";
 import { version } from "./version.ts";
 
 export type RunningGateway = {
@@ -71,7 +72,8 @@ export type ComposeOptions = {
 const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 
 /** Rejects with an `Error` of one line when something that the gateway stands on cannot be had. */
-export async function composeGateway(config: Config, options: ComposeOptions): Promise<RunningGateway> {
+export async function composeGateway(written: Config, options: ComposeOptions): Promise<RunningGateway> {
+  const { config, close: closeSimulator } = await withSimulator(written);
   const log = createLog({ level: config.telemetry.logLevel, descriptor: 1 });
   const { logger } = log;
   const instance = options.environment["LLM_GATEWAY_INSTANCE"] ?? hostname();
@@ -182,6 +184,7 @@ export async function composeGateway(config: Config, options: ComposeOptions): P
     await notices.close();
     await traces?.close();
     await upstream.close();
+    await closeSimulator();
     await fetcher.close();
     log.close();
   };

@@ -61,7 +61,7 @@ export const needsByKind: Readonly<Record<string, KindNeeds>> = {
   cohere: keyOnly,
   mistral: keyOnly,
   ollama: { requires: [], takes: [], apis: [], credentials: ["none", "api_key"] },
-  simulator: { requires: ["base_url"], takes: [], apis: [], credentials: ["none", "api_key"] },
+  simulator: { requires: [], takes: [], apis: [], credentials: ["none", "api_key"] },
 };
 
 /** Every field that not every kind takes. */

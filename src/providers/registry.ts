@@ -8,6 +8,7 @@ import { createMistralProvider } from "./mistral/index.ts";
 import { createOllamaProvider } from "./ollama/index.ts";
 import { createOpenAiProvider } from "./openai/index.ts";
 import type { Provider, ProviderFactory, ProviderSettings } from "./provider.ts";
+import { createSimulatorProvider } from "./simulator/index.ts";
 import { createVertexProvider } from "./vertex/index.ts";
 
 /** Every kind of provider: one line each. */
@@ -21,6 +22,7 @@ const factories: Readonly<Record<string, ProviderFactory>> = {
   ollama: createOllamaProvider,
   openai: createOpenAiProvider,
   "openai-compatible": createCompatibleProvider,
+  simulator: createSimulatorProvider,
   vertex: createVertexProvider,
 };
 

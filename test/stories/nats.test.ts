@@ -113,7 +113,7 @@ describe("NATS that is not fit to hold usage events", () => {
   it("because its stream drops old events when it is full, gets none, and says which setting is wrong", async () => {
     nats = await startNats();
     const streams = (await manager(nats.url)).streams;
-    await streams.add({ name: "USAGE", subjects: ["llmgateway.usage.v1.>"] });
+    await streams.add({ name: "USAGE", subjects: ["llmgateway.usage.v1.>"], max_msgs: 1_000 });
     stage = await openStage(nats.url);
     await stage.complete(ask("small"));
     expect(await whenWarned("drops old events")).toContain('set discard to \\"new\\"');

@@ -37,13 +37,18 @@ function judge(answer: unknown, stream: string, prefix: string): StreamCheck {
     return unfit(`stream ${stream}: ${String(error["description"])}`);
   }
   if (!isRecord(config)) return unfit("NATS gave an unreadable answer");
-  if (config["discard"] !== "new") {
+  if (config["discard"] !== "new" && isBounded(config)) {
     return unfit(`stream ${stream} drops old events when it is full: set discard to "new"`);
   }
   const subjects = Array.isArray(config["subjects"]) ? config["subjects"].map(String) : [];
   const needed = allSubjects(prefix);
   if (!subjects.some((subject) => covers(subject, needed))) return unfit(`stream ${stream} does not take ${needed}`);
   return { kind: "fit", atomic: config["allow_atomic"] === true };
+}
+
+/** Whether the stream can be full: only then does it matter what it discards. */
+function isBounded(config: Readonly<Record<string, unknown>>): boolean {
+  return ["max_msgs", "max_bytes", "max_msgs_per_subject"].some((name) => Number(config[name] ?? -1) > 0);
 }
 
 /** True when every subject that matches `inner` matches `outer` too; `inner` ends in ">". */
