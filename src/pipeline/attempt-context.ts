@@ -22,7 +22,7 @@ export function timeLimits(ready: ReadyAttempt, request: CompleteRequest, mode: 
 export function readContextOf(call: LiveCall, request: CompleteRequest, ready: ReadyAttempt): ReadContext {
   return {
     model: ready.planned.target.model,
-    callIdSeed: `call_${call.account.identity.id.replaceAll("-", "")}_`,
+    callIdSeed: `call_${call.account.identity.id}_`,
     includeProviderMetadata: wants(request, IncludeOption.PROVIDER_METADATA),
     includeAllSafetyFindings: wants(request, IncludeOption.ALL_SAFETY_FINDINGS),
   };
