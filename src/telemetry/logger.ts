@@ -26,7 +26,9 @@ export interface Log {
   close(): void;
 }
 
-const bufferBytes = 8 * 1024;
+/** A write costs two switches of the thread, whatever it carries. */
+const bufferBytes = 64 * 1024;
+const writeBytesMax = 256 * 1024;
 /** Past this many bytes that nobody reads, lines are dropped and counted. */
 const backlogBytesMax = 16 * 1024 * 1024;
 const flushIntervalMs = 250;
@@ -67,6 +69,7 @@ export function createLog(options: LogOptions): Log {
     dest: options.descriptor,
     minLength: bufferBytes,
     maxLength: backlogBytesMax,
+    maxWrite: writeBytesMax,
     sync: false,
   });
   let dropped = 0;
