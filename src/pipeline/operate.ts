@@ -9,12 +9,15 @@ import type { TranslationContext, UnaryOperation } from "../providers/provider.t
 import { timeLimits } from "./attempt-context.ts";
 import type { AttemptLimits } from "./attempt-timer.ts";
 import type { OpenAttempt } from "./call-account.ts";
+import { type CallScope, Stopped } from "./call-scope.ts";
 import { firstPriced } from "./first-priced.ts";
+import type { AttemptControl } from "./hedged-race.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { Operation, OperationRequest } from "./operation.ts";
 import type { UnarySink } from "./ports.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { toResponseInfo } from "./response-info.ts";
+import { runInLanes } from "./run-in-lanes.ts";
 import { collectAnswer, type Seen, timeoutFailure } from "./unary-attempt.ts";
 
 /**
@@ -34,12 +37,13 @@ export async function operate<Request extends OperationRequest, Result extends O
     await call.begin(view, false, (inputTokens) => operation.unitsMost(request, inputTokens));
     const task = {
       isStrict: false, // `RequestContext` has no policy for parameters that a target lacks.
+      mayHedge: true,
       operationOf: operation.of,
       translate: (one: UnaryOperation<Request, Result>, context: TranslationContext) =>
         one.toHttpRequest(request, context),
     };
-    response = await call.serve(task, (ready, open) =>
-      new OperationAttempt(call, operation, request, view, ready, open).run(),
+    response = await call.serve(task, (ready, open, control) =>
+      new OperationAttempt(call, operation, request, view, ready, open).run(control),
     );
     await call.end(Outcome.SUCCEEDED, undefined);
   } catch (error) {
@@ -51,7 +55,10 @@ export async function operate<Request extends OperationRequest, Result extends O
   sink.succeed(response);
 }
 
-/** One attempt at one target: its requests one after the other, each within what is left of the attempt's time. */
+/** Requests of one attempt that are under way at once. */
+const requestsAtOnceMax = 4;
+
+/** One attempt at one target: its requests a few at a time, each within what is left of the attempt's time. */
 class OperationAttempt<Request extends OperationRequest, Result extends OperationFacts, Response> {
   readonly #call: LiveCall;
   readonly #operation: Operation<Request, Result, Response>;
@@ -59,8 +66,10 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
   readonly #view: CompleteRequest;
   readonly #ready: ReadyAttempt<UnaryOperation<Request, Result>>;
   readonly #open: OpenAttempt;
-  readonly #seen: Seen = { status: 0, headers: {} };
-  readonly #results: Result[] = [];
+  /** Of the answer that came last, or of the one that failed. */
+  #seen: Seen = { status: 0, headers: {} };
+  /** In the order of the requests; `undefined`: not answered yet. */
+  readonly #results: (Result | undefined)[];
 
   constructor(
     call: LiveCall,
@@ -76,15 +85,24 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
     this.#view = view;
     this.#ready = ready;
     this.#open = open;
+    this.#results = [undefined, ...ready.rest.map(() => undefined)];
   }
 
-  async run(): Promise<Response> {
+  async run(control: AttemptControl): Promise<Response> {
     try {
-      await this.#send(this.#ready.request);
-      for (const request of this.#ready.rest) await this.#send(await this.#signed(request));
-      const joined = this.#operation.join(this.#results, this.#request);
+      await runInLanes(
+        [this.#ready.request, ...this.#ready.rest],
+        requestsAtOnceMax,
+        control.scope,
+        async (request, index, scope) => {
+          // The first one was signed when the attempt was prepared.
+          this.#results[index] = await this.#send(index === 0 ? request : await this.#signed(request), scope);
+        },
+      );
+      if (!control.claim()) throw new Stopped("hedge");
+      const joined = this.#operation.join(this.#answered, this.#request);
       this.#served();
-      const warnings = this.#results.flatMap((result) => result.warnings);
+      const warnings = this.#answered.flatMap((result) => result.warnings);
       return this.#operation.toResponse(joined, toResponseInfo(this.#call.account, this.#view, this.#ready, warnings));
     } catch (error) {
       this.#call.attemptFailed(this.#ready, this.#open, error, this.#seen, this.#consumedWithoutAnswer(error));
@@ -92,18 +110,26 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
     }
   }
 
-  async #send(request: HttpRequest): Promise<void> {
-    const { parts, scope } = this.#call;
+  async #send(request: HttpRequest, scope: CallScope): Promise<Result> {
     const { configured, operation, planned } = this.#ready;
-    scope.throwIfStopped();
-    this.#seen.status = 0;
-    const response = await collectAnswer(parts, scope, { ...this.#ready, request }, this.#limits(), this.#seen);
-    if (response.status < 200 || response.status >= 300) {
-      throw configured.provider.toFailure(response.status, response.headers, response.body);
+    const seen: Seen = { status: 0, headers: {} };
+    try {
+      scope.throwIfStopped();
+      const ready = { ...this.#ready, request };
+      const response = await collectAnswer(this.#call.parts, scope, ready, this.#limits(), seen);
+      if (response.status < 200 || response.status >= 300) {
+        throw configured.provider.toFailure(response.status, response.headers, response.body);
+      }
+      const { model, facts } = planned.target;
+      return operation.fromHttpResponse(response, this.#request, { model, facts });
+    } finally {
+      // Requests that are stopped because another failed leave its facts alone.
+      if (scope.cause !== "hedge") this.#seen = seen;
     }
-    const { model, facts } = planned.target;
-    this.#results.push(operation.fromHttpResponse(response, this.#request, { model, facts }));
-    this.#call.account.contentSeen(this.#open);
+  }
+
+  get #answered(): readonly Result[] {
+    return this.#results.filter((result) => result !== undefined);
   }
 
   #signed(request: HttpRequest): HttpRequest | Promise<HttpRequest> {
@@ -128,7 +154,7 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
       headers,
       usage: this.#reportedUsage() ?? this.#estimate(),
       facts: {
-        responseModel: this.#results[0]?.responseModel ?? "",
+        responseModel: this.#answered[0]?.responseModel ?? "",
         serviceTier: "",
         finishReason: FinishReason.UNSPECIFIED,
       },
@@ -138,7 +164,7 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
 
   /** `undefined` unless every answer had a count: a sum that lacks one would be too low, and look exact. */
   #reportedUsage(): Usage | undefined {
-    const usages = this.#results.map(({ usage }) => usage);
+    const usages = this.#answered.map(({ usage }) => usage);
     return usages.every((usage) => usage !== undefined) ? sumUsage(usages) : undefined;
   }
 
@@ -160,7 +186,7 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
 
   /** What finished is billed. Of the rest: a provider that was cut off while it worked bills its input, one that refused does not. */
   #consumedWithoutAnswer(error: unknown): Usage | undefined {
-    if (this.#results.length > 0) return sumUsage(this.#results.map(({ usage }) => usage));
+    if (this.#answered.length > 0) return sumUsage(this.#answered.map(({ usage }) => usage));
     const kind = error instanceof ProviderFailure ? error.kind : undefined;
     const wasRefused =
       this.#seen.status >= 300 || kind === "unavailable" || kind === "overloaded" || kind === "bad-response";

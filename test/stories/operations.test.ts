@@ -183,6 +183,19 @@ describe("embeddings", () => {
     expect(own.map(({ outcome, operation }) => [outcome, operation])).toEqual([[Outcome.FAILED, Operation.EMBEDDINGS]]);
   });
 
+  it("of which some failed bill those that were made", async () => {
+    const words = Array.from({ length: 60 }, (_value, index) => (index === 59 ? "[sim:fail-400]" : `word${index}`));
+    const context = { labels: { test: "fails-in-part" } };
+    await failureOf(client.unary(embed, { model: "by-tens", inputs: texts(...words), context }));
+    const { events } = await client.unary(UsageService.method.listUsageEvents, { pageSize: 1_000 });
+    const [event] = events.filter(({ labels }) => labels["test"] === context.labels.test);
+    expect(event?.outcome).toBe(Outcome.FAILED);
+    expect(event?.usage?.source).toBe(UsageSource.PROVIDER);
+    // Four are under way at once, so that two at least had ended before the last began.
+    expect(event?.usage?.inputTokens).toBeGreaterThanOrEqual(20);
+    expect(event?.cost?.totalNanoUsd).toBeGreaterThan(0n);
+  });
+
   it("without a count of the provider are billed by an estimate, which says so", async () => {
     const { info } = await client.unary(embed, { model: "no-counts", inputs: texts("one two three four") });
     expect(info?.usage?.source).toBe(UsageSource.ESTIMATED);
