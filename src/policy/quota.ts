@@ -44,7 +44,7 @@ export interface Quota {
 }
 
 /** A lease asks for this fraction of the limit: large enough for few exchanges, small enough to lose little in a crash. */
-const sliceDivisor = 100n;
+const sliceDivisor = 250n;
 
 const limits = {
   waitingMax: 10_000,
