@@ -10,7 +10,7 @@ it("three replicas spend a budget and a token limit whole, and not a nano-dollar
     expect(spending.overspent).toBe(0);
     expect(spending.unused).toBeLessThanOrEqual(0.02);
     expect(spending.unbilledAnswers).toBe(0);
-    expect(spending.billed).toBeLessThanOrEqual(spending.served);
+    expect(spending.billed).toBeLessThanOrEqual(spending.limit);
     expect(spending).toMatchObject({ replicaKills: 1, natsKills: 1 });
   }
 }, 120_000);

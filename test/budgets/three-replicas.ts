@@ -32,7 +32,7 @@ export type Spending = {
   readonly limit: number;
   /** What the provider has served, whoever heard of it. */
   readonly served: number;
-  /** Sum of the usage events. Less than `served` by what calls consumed that were lost in a kill. */
+  /** Sum of the usage events. Calls that a kill has lost are estimates in it: less than was served, or more. */
   readonly billed: number;
   readonly overspent: number;
   /** Share of the limit that nobody got. */

@@ -18,7 +18,7 @@ let stage: Stage;
 
 beforeAll(async () => {
   const docs = readFileSync(join(import.meta.dirname, "../../docs/operations.md"), "utf8");
-  const [, block = ""] = /```nats\n([^]*?)```/.exec(docs) ?? [];
+  const [, block = ""] = /```nats\n([\s\S]*?)```/.exec(docs) ?? [];
   const config = block
     .replace("OPERATOR_NKEY", operator.getPublicKey())
     .replace("GATEWAY_NKEY", gateway.getPublicKey());
