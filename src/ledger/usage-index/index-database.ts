@@ -54,6 +54,11 @@ const schema = `
     .join("\n")}
 `;
 
+type MinuteSums = {
+  readonly minuteMs: number;
+  readonly group: { readonly core: number; readonly full: number };
+  readonly values: bigint[];
+};
 type Sums = { readonly table: Rollup; readonly bucket: number; readonly group: number; readonly values: bigint[] };
 
 export class IndexDatabase {
@@ -132,9 +137,11 @@ export class IndexDatabase {
   apply(events: readonly PlacedEvent[], cursor: IndexCursor): void {
     this.#database.exec("BEGIN IMMEDIATE");
     try {
-      const sums = new Map<string, Sums>();
-      for (const placed of events) this.#take(placed, sums);
-      for (const { table, bucket, group, values } of sums.values()) this.#upserts[table].run(bucket, group, ...values);
+      const minutes = new Map<string, MinuteSums>();
+      for (const placed of events) this.#take(placed, minutes);
+      for (const { table, bucket, group, values } of toRollups(minutes)) {
+        this.#upserts[table].run(bucket, group, ...values);
+      }
       this.#setMeta("cursor", JSON.stringify(cursor));
       this.#database.exec("COMMIT");
     } catch (error) {
@@ -175,7 +182,7 @@ export class IndexDatabase {
     this.#database.close();
   }
 
-  #take({ ordinal, offset, event }: PlacedEvent, sums: Map<string, Sums>): void {
+  #take({ ordinal, offset, event }: PlacedEvent, minutes: Map<string, MinuteSums>): void {
     const group = this.#groupOf(event);
     const place = BigInt(ordinal + this.#ordinalBase) * placeFactor + BigInt(offset);
     const values = metrics.map((name) => event.metrics[name]);
@@ -193,12 +200,12 @@ export class IndexDatabase {
       ...values,
     );
     if (done.changes === 0) return; // Taken before: the journal was read again.
-    addSums(sums, timeMs, group, values);
-    if (event.correctsEventId !== "") this.#replace(event.correctsEventId, sums);
+    addToMinute(minutes, timeMs, group, values);
+    if (event.correctsEventId !== "") this.#replace(event.correctsEventId, minutes);
   }
 
   /** Takes the sums of a corrected event out again; an event that another instance wrote is not here. */
-  #replace(eventId: string, sums: Map<string, Sums>): void {
+  #replace(eventId: string, minutes: Map<string, MinuteSums>): void {
     const row = this.#all({
       text: `SELECT time_ms, full_id, core_id, ${metricColumns} FROM event WHERE event_id = ? AND replaced = 0`,
       parameters: [eventId],
@@ -207,8 +214,8 @@ export class IndexDatabase {
     this.#database.prepare("UPDATE event SET replaced = 1 WHERE event_id = ?").run(eventId);
     const taken = toSums(row);
     const group = { core: Number(row["core_id"]), full: Number(row["full_id"]) };
-    addSums(
-      sums,
+    addToMinute(
+      minutes,
       Number(row["time_ms"]),
       group,
       metrics.map((name) => -taken[name]),
@@ -260,17 +267,30 @@ export class IndexDatabase {
   }
 }
 
-function addSums(
-  sums: Map<string, Sums>,
+/** Each event is added once; the five rollups are made of the minutes of a batch, of which there are few. */
+function addToMinute(
+  minutes: Map<string, MinuteSums>,
   timeMs: number,
   group: { readonly core: number; readonly full: number },
   values: readonly bigint[],
 ): void {
-  add(sums, "core_minute", floorTo("minute", timeMs), group.core, values);
-  add(sums, "core_hour", floorTo("hour", timeMs), group.core, values);
-  add(sums, "full_hour", floorTo("hour", timeMs), group.full, values);
-  add(sums, "full_day", floorTo("day", timeMs), group.full, values);
-  add(sums, "full_month", floorTo("month", timeMs), group.full, values);
+  const minuteMs = floorTo("minute", timeMs);
+  const key = `${minuteMs} ${group.full}`;
+  const held = minutes.get(key);
+  if (held === undefined) minutes.set(key, { minuteMs, group, values: [...values] });
+  else addValues(held.values, values);
+}
+
+function toRollups(minutes: ReadonlyMap<string, MinuteSums>): Iterable<Sums> {
+  const sums = new Map<string, Sums>();
+  for (const { minuteMs, group, values } of minutes.values()) {
+    add(sums, "core_minute", minuteMs, group.core, values);
+    add(sums, "core_hour", floorTo("hour", minuteMs), group.core, values);
+    add(sums, "full_hour", floorTo("hour", minuteMs), group.full, values);
+    add(sums, "full_day", floorTo("day", minuteMs), group.full, values);
+    add(sums, "full_month", floorTo("month", minuteMs), group.full, values);
+  }
+  return sums.values();
 }
 
 function add(sums: Map<string, Sums>, table: Rollup, bucket: number, group: number, values: readonly bigint[]): void {
@@ -280,7 +300,14 @@ function add(sums: Map<string, Sums>, table: Rollup, bucket: number, group: numb
     sums.set(key, { table, bucket, group, values: [...values] });
     return;
   }
-  for (const [index, value] of values.entries()) held.values[index] = (held.values[index] ?? 0n) + value;
+  addValues(held.values, values);
+}
+
+function addValues(sums: bigint[], values: readonly bigint[]): void {
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    if (value !== undefined && value !== 0n) sums[index] = (sums[index] ?? 0n) + value;
+  }
 }
 
 function readCursor(text: string | undefined): IndexCursor | undefined {
