@@ -20,16 +20,21 @@ export function toContinuation(request: CompleteRequest, sent: readonly Part[]):
   return { ...request, messages: [...request.messages, prefill] };
 }
 
-/** Puts the parts of a continuing attempt behind those that were sent; its first text goes on in the last of them. */
+/**
+ * Puts the parts of a continuing attempt behind those that were sent. Its first text goes on in the last of them, unless
+ * that one was said to have ended.
+ */
 export class ContinuedParts {
   readonly #lastIndex: number;
   readonly #indexes = new Map<number, number>();
   #next: number;
-  #joined = false;
+  #mayJoin: boolean;
 
-  constructor(sent: readonly Part[]) {
-    this.#lastIndex = sent.length - 1;
-    this.#next = sent.length;
+  /** `sent`: number of parts that were sent. */
+  constructor(sent: number, isLastOpen: boolean) {
+    this.#lastIndex = sent - 1;
+    this.#next = sent;
+    this.#mayJoin = isLastOpen;
   }
 
   /** The event in terms of the whole stream; `undefined`: nothing is left of it. */
@@ -41,8 +46,8 @@ export class ContinuedParts {
 
   #start(event: Extract<StreamEvent, { kind: "part-start" }>): StreamEvent | undefined {
     const { content } = event.part;
-    if (content.case === "text" && !this.#joined) {
-      this.#joined = true;
+    if (content.case === "text" && this.#mayJoin) {
+      this.#mayJoin = false;
       this.#indexes.set(event.index, this.#lastIndex);
       const { text } = content.value;
       return text === "" ? undefined : { kind: "text-delta", index: this.#lastIndex, text };

@@ -78,8 +78,8 @@ export class GatewayCall implements OpenCall {
     const isResumable = request.options?.resumable === true;
     if (start.value.requestId === "" && !isResumable) {
       const life = new StreamLife(this.#call, request.options, sink, undefined);
-      this.#run(life.run(request), sink);
-      return { cancel: () => this.#call.scope.stop("caller"), resume: () => life.resume() };
+      this.#run(life.run(start.value), sink);
+      return { cancel: () => life.cancel(), resume: () => life.resume() };
     }
     const digest = start.value.requestId === "" ? "" : payloadDigest(start.value);
     const known = start.value.requestId === "" ? undefined : this.#known(start.value, digest);
@@ -220,7 +220,7 @@ export class GatewayCall implements OpenCall {
     };
     entry.resume = () => life.resume();
     broadcast.attach(sink, 0);
-    this.#run(life.run(request), broadcast);
+    this.#run(life.run(start), broadcast);
     return this.#readerHandle(entry, sink);
   }
 

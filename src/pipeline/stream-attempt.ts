@@ -104,6 +104,7 @@ export class StreamAttempt {
     }
     this.#guarded(() => {
       this.#read(this.#decoder.push(bytes));
+      if (this.#settled) return; // The caller went away in the middle of it.
       if (this.#reader.done) this.#complete();
       else this.#flush();
     });
@@ -118,13 +119,14 @@ export class StreamAttempt {
     }
     this.#guarded(() => {
       this.#read(this.#decoder.finish());
-      this.#complete();
+      if (!this.#settled) this.#complete();
     });
-    clearTimeout(this.#linger);
+    clearTimeout(this.#linger); // The exchange is over: nothing is left to close.
   }
 
   #read(events: readonly WireEvent[]): void {
     for (const event of events) {
+      if (this.#settled) return;
       for (const out of this.#reader.read(event)) this.#target.event(out);
     }
   }

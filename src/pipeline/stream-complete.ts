@@ -9,7 +9,6 @@ import {
   Outcome,
   type Part,
   RecoveryMode,
-  type StreamCompleteRequest,
   StreamFailureSchema,
   type StreamOptions,
 } from "../contract.ts";
@@ -35,14 +34,15 @@ export class StreamLife {
   readonly #call: LiveCall;
   readonly #writer: StreamWriter;
   readonly #options: StreamOptions | undefined;
-  readonly #sink: StreamSink;
   readonly #onWhole: ((response: CompleteResponse) => void) | undefined;
   /** Kept only for who needs them: a caller who wants them again at the end, a joined call, a continuation. */
   readonly #parts: Part[] | undefined;
+  /** Parts that began and did not end: under CONTINUE a break leaves some, and they are grown or ended later. */
+  readonly #openParts: Set<number> | undefined;
   readonly #runs = new Set<StreamRun>();
   /** The attempt whose content reached the caller. */
   #speaking: StreamRun | undefined;
-  /** Why the attempt that spoke last broke off. */
+  /** Why the attempt that spoke last broke off; `undefined` again once another one speaks. */
   #broken: ProviderFailure | undefined;
   /** What the next attempt is asked, after one broke off: the same again, or the rest. */
   #asked: CompleteRequest | undefined;
@@ -56,10 +56,10 @@ export class StreamLife {
   ) {
     this.#call = call;
     this.#options = options;
-    this.#sink = sink;
     this.#onWhole = onWhole;
     const isKept = options?.repeatPartsAtEnd === true || options?.recovery === RecoveryMode.CONTINUE;
     this.#parts = isKept || onWhole !== undefined ? [] : undefined;
+    this.#openParts = options?.recovery === RecoveryMode.CONTINUE ? new Set() : undefined;
     const { heartbeatInterval, coalesceWindow } = options ?? {};
     this.#writer = new StreamWriter(sink, call.parts.clock, {
       heartbeatMs: heartbeatInterval === undefined ? call.parts.limits.heartbeatMs : msOfDuration(heartbeatInterval),
@@ -73,20 +73,26 @@ export class StreamLife {
     });
   }
 
-  async run(request: StreamCompleteRequest): Promise<void> {
+  /** Ends in exactly one of `sink.succeed` and `sink.fail`, unless the caller has gone. */
+  async run(request: CompleteRequest): Promise<void> {
     try {
-      const start = requestOf(request);
-      await this.#call.begin(start, true);
+      await this.#call.begin(request, true);
       this.#writer.open();
-      const served = await this.#call.serve(this.#task(start), (ready, open, control) =>
-        this.#attemptOnce(start, ready, open, control),
+      const served = await this.#call.serve(this.#task(request), (ready, open, control) =>
+        this.#attemptOnce(request, ready, open, control),
       );
-      await this.#end(start, served);
+      await this.#end(request, served);
     } catch (error) {
       this.#writer.close();
       const failure = await this.#call.endFailed(this.#afterContent(error));
-      if (this.#call.scope.cause !== "caller") this.#sink.fail(failure);
+      if (this.#call.scope.cause !== "caller") this.#writer.fail(failure);
     }
+  }
+
+  /** The caller has gone. */
+  cancel(): void {
+    this.#writer.mute();
+    this.#call.scope.stop("caller");
   }
 
   resume(): void {
@@ -113,62 +119,67 @@ export class StreamLife {
     open: OpenAttempt,
     control: AttemptControl,
   ): Promise<Served> {
-    if (this.#broken !== undefined) this.#recover(open);
     const run = new StreamRun(this.#call, request, ready, open, {
-      claim: () => this.#claim(run, control),
+      claim: () => this.#claim(run, open, control),
       send: (event) => this.#send(event),
       flush: () => this.#writer.flush(),
-      continued: this.#asked === undefined ? undefined : new ContinuedParts(this.#parts ?? []),
+      continued: this.#asked === undefined ? undefined : this.#continuedParts(),
     });
     this.#runs.add(run);
     try {
       const facts = await run.run(control.scope);
       return { ready, facts };
     } catch (error) {
-      const hasSpoken = this.#speaking === run;
-      run.fail(error, hasSpoken ? this.#outcomeOfBreak() : AttemptOutcome.FAILED);
-      throw hasSpoken && error instanceof ProviderFailure ? this.#onBreak(request, error) : error;
+      if (this.#speaking === run && error instanceof ProviderFailure) throw this.#onBreak(request, run, error);
+      run.fail(error, AttemptOutcome.FAILED);
+      throw error;
     } finally {
       this.#runs.delete(run);
     }
   }
 
-  #claim(run: StreamRun, control: AttemptControl): boolean {
+  /** The first content of an attempt has come: before it leaves, what a broken attempt sent may have to be withdrawn. */
+  #claim(run: StreamRun, open: OpenAttempt, control: AttemptControl): boolean {
     if (!control.claim()) return false;
     this.#speaking = run;
+    if (this.#broken !== undefined && this.#asked === undefined) {
+      this.#send({ kind: "parts-reset", keepParts: 0, attemptNumber: open.record.number });
+    }
+    this.#broken = undefined;
     return true;
   }
 
   #send(event: StreamEvent): void {
     if (this.#parts !== undefined) foldEvent(this.#parts, event);
+    if (this.#openParts !== undefined) {
+      if (event.kind === "part-start") this.#openParts.add(event.index);
+      else if (event.kind === "part-end") this.#openParts.delete(event.index);
+    }
     this.#writer.push(event);
   }
 
   // ── After content was sent ────────────────────────────────────────────────────────────────────────────────────────
 
-  #outcomeOfBreak(): AttemptOutcome {
-    const recovery = this.#options?.recovery;
-    if (recovery === RecoveryMode.RESTART) return AttemptOutcome.DISCARDED;
-    return recovery === RecoveryMode.CONTINUE ? AttemptOutcome.CONTINUED : AttemptOutcome.FAILED;
-  }
-
   /** What `serve` is to see: a failure that it may move on from, or one that ends the call. */
-  #onBreak(request: CompleteRequest, failure: ProviderFailure): Error {
+  #onBreak(request: CompleteRequest, run: StreamRun, failure: ProviderFailure): Error {
     this.#broken = failure;
-    const recovery = this.#options?.recovery;
-    if (recovery === RecoveryMode.RESTART) return failure;
-    if (recovery === RecoveryMode.CONTINUE) this.#asked = toContinuation(request, this.#parts ?? []);
-    return this.#asked === undefined ? this.#interrupted(failure) : failure;
+    switch (this.#options?.recovery) {
+      case RecoveryMode.RESTART:
+        run.fail(failure, AttemptOutcome.DISCARDED);
+        return failure;
+      case RecoveryMode.CONTINUE:
+        this.#asked = toContinuation(request, this.#parts ?? []);
+        run.fail(failure, this.#asked === undefined ? AttemptOutcome.FAILED : AttemptOutcome.CONTINUED);
+        return this.#asked === undefined ? this.#interrupted(failure) : failure;
+      default:
+        run.fail(failure, AttemptOutcome.FAILED);
+        return this.#interrupted(failure);
+    }
   }
 
-  /** Another attempt begins. Under RESTART what was sent is withdrawn. */
-  #recover(open: OpenAttempt): void {
-    this.#speaking = undefined;
-    if (this.#asked !== undefined) return;
-    if (this.#parts !== undefined) this.#parts.length = 0;
-    this.#writer.push({ kind: "parts-reset", keepParts: 0, attemptNumber: open.record.number });
-    this.#writer.flush();
-    this.#broken = undefined;
+  #continuedParts(): ContinuedParts {
+    const sent = this.#parts?.length ?? 0;
+    return new ContinuedParts(sent, this.#openParts?.has(sent - 1) === true);
   }
 
   async #end(request: CompleteRequest, served: Served): Promise<void> {
@@ -179,11 +190,11 @@ export class StreamLife {
       parts: this.#parts ?? [],
       rawResponseJson: "",
     });
+    for (const index of this.#openParts ?? []) this.#send({ kind: "part-end", index });
     this.#writer.flush();
     await this.#call.end(Outcome.SUCCEEDED, undefined);
     this.#onWhole?.(response);
-    this.#writer.complete(this.#options?.repeatPartsAtEnd === true ? response : withoutParts(response));
-    this.#sink.succeed();
+    this.#writer.succeed(this.#options?.repeatPartsAtEnd === true ? response : withoutParts(response));
   }
 
   /** After content, whatever ended the stream carries how far it got. */
@@ -219,11 +230,6 @@ export class StreamLife {
 }
 
 type Served = { readonly ready: ReadyAttempt<ChatOperation>; readonly facts: CompletionFacts };
-
-function requestOf(request: StreamCompleteRequest): CompleteRequest {
-  if (request.start.case === "request") return request.start.value;
-  throw new CallFailure(ErrorReason.CURSOR_EXPIRED, "the events after the cursor are no longer kept");
-}
 
 function nameOfReason(failure: ProviderFailure): string {
   return errorReasonNames[reasonOfFailure(failure.kind)] ?? "PROVIDER_UNAVAILABLE";

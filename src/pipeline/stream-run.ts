@@ -4,6 +4,7 @@ import { AttemptOutcome, type CompleteRequest, type Usage } from "../contract.ts
 import type { CompletionFacts } from "../domain/completion.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
+import { sumUsage } from "../metering/sum-usage.ts";
 import type { ChatOperation } from "../providers/provider.ts";
 import { readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
@@ -127,7 +128,9 @@ export class StreamRun {
     if (nowMs - this.#progressAtMs < progressMs && since < progressCharactersMost) return;
     this.#progressAt = this.#characters;
     this.#progressAtMs = nowMs;
-    this.#call.parts.ledger.progress(this.#call.account.identity.id, this.#estimate(this.#attempt.usage()));
+    const { identity, usage } = this.#call.account; // Earlier attempts are on the bill too.
+    const soFar = sumUsage([usage, this.#estimate(this.#attempt.usage())]);
+    if (soFar !== undefined) this.#call.parts.ledger.progress(identity.id, soFar);
   }
 
   #estimate(known: Usage | undefined): Usage {

@@ -1,6 +1,7 @@
 // Numbers the events of a stream, merges deltas when the caller allows it, and keeps a silent stream alive. Coalescing
 // comes before numbering, so that sequence numbers have no gap.
 import type { CompleteResponse } from "../contract.ts";
+import type { CallFailure } from "../domain/call-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
 import type { Clock, OutgoingEvent, StreamSink } from "./ports.ts";
 
@@ -13,8 +14,14 @@ export type StreamWriterOptions = {
   readonly started: () => OutgoingEvent;
 };
 
+/** Deltas are not merged beyond this, however long the window. */
+const heldCharactersMax = 64 << 10;
+
+/** Stands in for the sink of a caller who has gone. */
+const silence: StreamSink = { push() {}, flush: () => true, succeed() {}, fail() {} };
+
 export class StreamWriter {
-  readonly #sink: StreamSink;
+  #sink: StreamSink;
   readonly #clock: Clock;
   readonly #options: StreamWriterOptions;
   #sequence = 0;
@@ -22,6 +29,7 @@ export class StreamWriter {
   #heartbeat: NodeJS.Timeout | undefined;
   #coalescing: NodeJS.Timeout | undefined;
   #held: StreamEvent[] = [];
+  #heldCharacters = 0;
   #isFull = false;
 
   constructor(sink: StreamSink, clock: Clock, options: StreamWriterOptions) {
@@ -60,17 +68,29 @@ export class StreamWriter {
     this.#isFull = false;
   }
 
-  /** Sends the last event, and whatever was held before it. */
-  complete(response: CompleteResponse): void {
+  /** Sends what was held and the last event, and ends the stream well. */
+  succeed(response: CompleteResponse): void {
     this.close();
     this.#number({ kind: "completed", response });
     this.#sink.flush();
+    this.#sink.succeed();
+  }
+
+  /** Ends the stream badly; `close` was called before. */
+  fail(failure: CallFailure): void {
+    this.#sink.fail(failure);
   }
 
   /** No more heartbeats; what was held is sent. */
   close(): void {
     clearTimeout(this.#heartbeat);
     this.#release();
+  }
+
+  /** The caller has gone: it hears nothing more. */
+  mute(): void {
+    this.#sink = silence;
+    clearTimeout(this.#heartbeat);
   }
 
   #number(event: OutgoingEvent): void {
@@ -89,6 +109,8 @@ export class StreamWriter {
     const merged = last === undefined ? undefined : merge(last, event);
     if (merged === undefined) this.#held.push(event);
     else this.#held[this.#held.length - 1] = merged;
+    this.#heldCharacters += charactersOf(event);
+    if (this.#heldCharacters > heldCharactersMax) this.#release();
   }
 
   #release(): void {
@@ -97,6 +119,7 @@ export class StreamWriter {
     if (this.#held.length === 0) return;
     const held = this.#held;
     this.#held = [];
+    this.#heldCharacters = 0;
     for (const event of held) this.#number(event);
     this.#flushNow();
   }
@@ -138,4 +161,19 @@ function merge(left: StreamEvent, right: StreamEvent): StreamEvent | undefined {
     return { kind: "arguments-delta", index: left.index, json: left.json + right.json };
   }
   return undefined;
+}
+
+/** Rough size of what an event holds. */
+function charactersOf(event: StreamEvent): number {
+  switch (event.kind) {
+    case "text-delta":
+    case "reasoning-delta":
+      return event.text.length;
+    case "arguments-delta":
+      return event.json.length;
+    case "data-delta":
+      return event.data.length;
+    default:
+      return 0;
+  }
 }
