@@ -4,12 +4,13 @@
 // sizes, compression and time limits are checked in one way. Left to connect-node alone: health and reflection.
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { Gateway, InferenceMethod } from "../../pipeline/ports.ts";
 import { readCallTimeoutMs } from "../call-timeout.ts";
@@ -22,7 +23,7 @@ import { toCallFailure } from "../to-call-failure.ts";
 import { readMessage } from "./message-form.ts";
 import { type MessageSource, messageSourceOf } from "./message-source.ts";
 import { withPlainGrpcMessage } from "./plain-grpc-message.ts";
-import { type PreparedCall, peerKey, preparedCallKey } from "./prepared-call.ts";
+import { endUntaken, type PreparedCall, peerKey, preparedCallKey } from "./prepared-call.ts";
 
 export type ConnectListenerOptions = {
   readonly gateway: Gateway;
@@ -86,10 +87,27 @@ async function serve(
     return;
   }
   const prepared = await (method === undefined
-    ? read(handler.method.input, source, options)
+    ? readTimed(handler.method.input, source, request, options)
     : open(method, source, request, options));
   values.set(preparedCallKey, prepared);
-  await universalResponseToNodeResponse(withPlainGrpcMessage(await handler(source.emptied(universal))), response);
+  // Not after the answer was awaited: connect-node waits for an event that responses do not have.
+  response.once("close", () => endUntaken(prepared, brokenProtocol));
+  const emptied = source.emptied(universal);
+  const answer = await handler(prepared.kind === "refused" ? withoutTimeLimit(emptied) : emptied);
+  await universalResponseToNodeResponse(withPlainGrpcMessage(answer), response);
+}
+
+/** What is recorded of a call that connect-node refused before its handler was reached. */
+function brokenProtocol(): CallFailure {
+  return new CallFailure(ErrorReason.INVALID_REQUEST, "the request breaks a rule of its protocol");
+}
+
+/** A call that is refused needs none, and one that cannot be read would hide the reason. */
+function withoutTimeLimit(request: UniversalServerRequest): UniversalServerRequest {
+  const header = new Headers(request.header);
+  header.delete("grpc-timeout");
+  header.delete("connect-timeout-ms");
+  return { ...request, header };
 }
 
 /** An inference call: authenticated on its headers, while its body arrives. */
@@ -120,6 +138,22 @@ async function open(
 }
 
 type ReadResult = Extract<PreparedCall, { kind: "read" | "refused" }>;
+
+/** A call of another service: its time limit is connect-node's to keep, if it can be read. */
+async function readTimed(
+  schema: DescMessage,
+  source: MessageSource,
+  request: NodeRequest,
+  options: ConnectListenerOptions,
+): Promise<ReadResult> {
+  const result = await read(schema, source, options);
+  try {
+    readCallTimeoutMs((name) => firstOf(request.headers[name]));
+    return result;
+  } catch (error) {
+    return { kind: "refused", failure: toCallFailure(error, options.logger) };
+  }
+}
 
 /** Never rejects. */
 async function read(

@@ -112,6 +112,21 @@ describe("JSON", () => {
   });
 });
 
+describe("a time limit that cannot be read", () => {
+  it.each([`${inference}/Complete`, `${models}/ListModels`])("is refused with a reason by %s", async (method) => {
+    const response = await post(method, JSON.stringify(ask), { "connect-timeout-ms": "soon" });
+    expect(await failureOf(response)).toEqual(invalid);
+    expect(test.gateway.calls).toEqual([]);
+  });
+
+  it("ends the call too when only the library finds it", async () => {
+    const limits = { "grpc-timeout": "30S", "connect-timeout-ms": "soon" };
+    const response = await post(`${inference}/Complete`, JSON.stringify(ask), limits);
+    expect(response.status).toBe(400);
+    await test.gateway.ended("rejected");
+  });
+});
+
 describe("a content type of the other kind of method", () => {
   it.each([
     ["StreamComplete", "application/json"],

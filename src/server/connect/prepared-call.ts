@@ -1,6 +1,7 @@
 import { type DescMessage, isMessage, type MessageShape } from "@bufbuild/protobuf";
 import { createContextKey } from "@connectrpc/connect";
-import type { CallFailure } from "../../domain/call-failure.ts";
+import { ErrorReason } from "../../contract.ts";
+import { CallFailure } from "../../domain/call-failure.ts";
 import type { OpenCall, PeerCertificate } from "../../pipeline/ports.ts";
 
 /** A call whose headers and message were read before connect-node saw it. */
@@ -12,7 +13,18 @@ export type PreparedCall =
   | { readonly kind: "read"; readonly message: unknown }
   | { readonly kind: "refused"; readonly failure: CallFailure };
 
-/** `undefined`: the call came another way (Connect GET, a stream of requests), and connect-node has read its message. */
+/** Calls whose message a handler has, so that their end is the handler's to tell, and calls that were ended without one. */
+const settled = new WeakMap<PreparedCall, "taken" | "ended">();
+
+/** Ends a call that no handler was reached for; nothing for any other. */
+export function endUntaken(prepared: PreparedCall, failure: () => CallFailure): void {
+  if (prepared.kind === "ready" && !settled.has(prepared)) {
+    settled.set(prepared, "ended");
+    prepared.opened.reject(failure());
+  }
+}
+
+/** `undefined`: the call came another way (health, reflection), and connect-node has read its message. */
 export const preparedCallKey = createContextKey<PreparedCall | undefined>(undefined);
 
 export const peerKey = createContextKey<PeerCertificate | undefined>(undefined);
@@ -26,6 +38,10 @@ export function messageOf<Desc extends DescMessage>(
   if (prepared === undefined) {
     return request;
   }
+  if (settled.get(prepared) === "ended") {
+    throw new CallFailure(ErrorReason.CANCELLED, "the caller has gone");
+  }
+  settled.set(prepared, "taken");
   if (prepared.kind === "unreadable" || prepared.kind === "refused") {
     throw prepared.failure;
   }
