@@ -228,7 +228,7 @@ function callRows(provider: string): readonly Row[] {
     ],
     [
       `${result}.content[].document`,
-      both({ content: { case: "document", value: { ...media, mediaType: "application/pdf", filename: "a.pdf" } } }),
+      both({ content: { case: "document", value: { ...media, mediaType: "application/pdf" } } }),
       answered([text1]),
       [canaryBase64],
     ],
@@ -264,6 +264,7 @@ function executed(provider: string, providerExecuted: boolean, hasResult: boolea
       case: "toolCall",
       value: { callId: "srvtoolu_1", name: "web_search", argumentsJson: '{"query":"x"}', providerExecuted },
     },
+    state: { provider, itemId: "ws_1", data: new TextEncoder().encode('{"type":"server_tool_use"}') },
   };
   const resultPart: PartShape = {
     content: {
@@ -273,7 +274,12 @@ function executed(provider: string, providerExecuted: boolean, hasResult: boolea
         name: "web_search",
         providerExecuted,
         content: [
-          { content: { case: "provider", value: { provider, kind: "web_search_tool_result", payloadJson: "[]" } } },
+          {
+            content: {
+              case: "provider",
+              value: { provider, kind: "web_search_tool_result", payloadJson: '{"type":"web_search_tool_result"}' },
+            },
+          },
         ],
       },
     },

@@ -44,6 +44,9 @@ export const dialectTargets: readonly MatrixTarget[] = dialectIds.map((dialect) 
   target(dialect, { kind: "openai-compatible", dialect, baseUrl: "https://models.example/v1" }, "some-model", "mine"),
 );
 
+/** Kinds that translate as another one does. */
+export const kindsLikeAnother: Readonly<Record<string, string>> = { simulator: "openai-compatible" };
+
 function target(
   name: string,
   settings: Omit<ProviderSettings, "id">,
