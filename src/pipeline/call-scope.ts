@@ -22,10 +22,13 @@ export class CallScope {
   #isClosed = false;
   #release: ((cause: StopCause) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** On the clock of `performance.now`. */
+  readonly #dueMs: number;
   #children: Set<CallScope> | undefined;
 
   /** `timeoutMs`: what the caller's deadline leaves; `undefined`: no deadline. */
   constructor(timeoutMs: number | undefined) {
+    this.#dueMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
     if (timeoutMs !== undefined) this.#timer = setTimeout(() => this.stop("deadline"), Math.min(timeoutMs, timerMsMax));
   }
 
@@ -36,12 +39,14 @@ export class CallScope {
   /** False: the call is over, or stops already for another cause. */
   stop(cause: StopCause): boolean {
     if (this.#cause !== undefined || this.#isClosed) return false;
-    this.#cause = cause;
+    // A caller that keeps its deadline itself hangs up in the same instant: it has not changed its mind.
+    const isDue = cause === "caller" && performance.now() >= this.#dueMs - sameInstantMs;
+    this.#cause = isDue ? "deadline" : cause;
     clearTimeout(this.#timer);
     const release = this.#release;
     this.#release = undefined;
-    release?.(cause);
-    if (this.#children !== undefined) for (const child of this.#children) child.stop(cause);
+    release?.(this.#cause);
+    if (this.#children !== undefined) for (const child of this.#children) child.stop(this.#cause);
     return true;
   }
 
@@ -111,6 +116,9 @@ export class CallScope {
     });
   }
 }
+
+/** How far the timers of two machines and the way between them may be apart. */
+const sameInstantMs = 20;
 
 /** setTimeout takes a signed 32-bit number of milliseconds; a later deadline is as good as none. */
 export const timerMsMax = 2_147_483_647;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AttemptOutcome, ErrorReason, Outcome, UsageSource } from "../../src/contract.ts";
 import { collect } from "../grpc-client.ts";
 import { detailsOf } from "../status-details.ts";
-import { ask, responseIdOf, Stage, waitForEvent } from "./stage.ts";
+import { ask, eventually, responseIdOf, Stage, waitForEvent } from "./stage.ts";
 
 let stage: Stage;
 
@@ -25,6 +25,7 @@ beforeAll(async () => {
       total: ["impatient/sim-tokens-402+pace-20ms"],
       "total-unary": ["impatient/sim-slow-first-token-20005"],
       "first-token-falls-over": ["impatient/sim-silent", "claude/sim-small"],
+      "deadline-both": ["sim/sim-slow-first-token-20006"],
       "deadline-passed": ["sim/sim-small"],
       quiet: ["sim/sim-slow-first-token-2200"],
       "long-pause": ["sim/sim-tokens-2+pace-1300ms"],
@@ -77,6 +78,18 @@ describe("the caller's deadline", () => {
     const event = await stage.eventOf(responseIdOf(messages));
     expect(event.statusCode).toBe(grpcStatus.DEADLINE_EXCEEDED);
     expect(event.usage?.outputTokens).toBeGreaterThan(0);
+  });
+
+  it("is the reason on record when the client keeps it too, and hangs up in the same instant", async () => {
+    const calls = Array.from({ length: 10 }, (_, index) =>
+      failureOf(stage.complete({ ...ask("deadline-both"), requestId: `both-${index}` }, { deadlineMs: 200 + index })),
+    );
+    for (const failure of await Promise.all(calls)) expect(failure.code).toBe(grpcStatus.DEADLINE_EXCEEDED);
+    const events = await eventually(async () => {
+      const found = (await stage.events()).filter(({ requestedModel }) => requestedModel === "deadline-both");
+      return found.length === 10 ? found : undefined;
+    });
+    expect(events.map(({ statusCode }) => statusCode)).toEqual(events.map(() => grpcStatus.DEADLINE_EXCEEDED));
   });
 
   it("that leaves no room for the wait that a provider asks for is not waited out", async () => {
