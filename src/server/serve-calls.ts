@@ -16,6 +16,7 @@ import type { GrpcMethod } from "./grpc/grpc-method.ts";
 import { GrpcReply } from "./grpc/grpc-reply.ts";
 import { registerHealth } from "./health.ts";
 import { answerHttp, type MetricsSource, sendText } from "./http-endpoints.ts";
+import { joinCredentials } from "./join-credentials.ts";
 import type { NodeRequest, NodeResponse } from "./node-http.ts";
 import { Port, type PortOptions, type TlsOptions } from "./port.ts";
 import { registerReflection } from "./reflection.ts";
@@ -77,6 +78,7 @@ export async function serveCalls(
   });
 
   const onRequest = (request: NodeRequest, response: NodeResponse) => {
+    joinCredentials(request.headers, request.rawHeaders);
     if (isGrpcOverHttp1(request)) {
       sendText(response, 505, "gRPC needs HTTP/2; gRPC-Web and Connect are served over HTTP/1.1\n");
     } else if (!connect(request, response) && !answerHttp(request, response, state, metrics)) {
@@ -86,6 +88,7 @@ export async function serveCalls(
   const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]) => {
     // A stream that is reset says so as "error"; who needs to know listens to "close".
     stream.on("error", () => undefined);
+    joinCredentials(headers, rawHeaders);
     if (isTooLong(rawHeaders)) {
       refuseHeaders(stream, headers);
     } else if (!grpcCalls.accept(stream, headers)) {
