@@ -106,7 +106,7 @@ async function read(segment: DurableSegment, from: number): Promise<void> {
       const record = frame.type === recordType.final ? readEventRecord(frame.payload) : undefined;
       // The payload is a view of a buffer that is filled again.
       if (record !== undefined) {
-        events.push({ ordinal, offset, event: toIndexedEvent(Uint8Array.from(record.message)) });
+        events.push({ ordinal, offset, event: toIndexedEvent(record.message.slice()) });
       }
       return undefined;
     },

@@ -1,9 +1,8 @@
 // What the index keeps of an event beside its bytes.
-import { fromBinary } from "@bufbuild/protobuf";
-import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { CacheStatus, Outcome, type UsageEvent, UsageEventSchema } from "../../contract.ts";
+import { CacheStatus, Outcome } from "../../contract.ts";
 import { operationWord, outcomeWord } from "../event-words.ts";
 import type { Metric } from "./index-query.ts";
+import { type ReadEvent, readEvent } from "./read-event.ts";
 
 export type IndexedEvent = {
   readonly eventId: string;
@@ -29,42 +28,41 @@ export type IndexedEvent = {
 };
 
 /** Answers that the response cache gave. */
-const cacheHits: ReadonlySet<CacheStatus> = new Set([
+const cacheHits: ReadonlySet<number> = new Set<number>([
   CacheStatus.HIT_EXACT,
   CacheStatus.HIT_SEMANTIC,
   CacheStatus.COALESCED,
 ]);
 
 export function toIndexedEvent(payload: Uint8Array): IndexedEvent {
-  const event = fromBinary(UsageEventSchema, payload);
-  const { projectId = "", keyId = "", teamId = "", orgId = "", endUserId = "" } = event.principal ?? {};
-  const operation = operationWord(event.operation);
+  const event = readEvent(payload);
+  const { project, key, team, organisation, model, provider } = event;
+  const words = [operationWord(event.operation), outcomeWord(event.outcome)] as const;
   return {
     eventId: event.eventId,
     correctsEventId: event.correctsEventId,
-    timeMs: event.eventTime === undefined ? 0 : timestampMs(event.eventTime),
-    workflowRun: event.workflowRunId,
-    core: [projectId, keyId, teamId, orgId, event.model, event.provider, operation, outcomeWord(event.outcome)],
-    endUser: endUserId,
-    labels: Object.entries(event.labels).sort(([a], [b]) => (a < b ? -1 : 1)),
+    timeMs: Math.floor(event.timeMs),
+    workflowRun: event.workflowRun,
+    core: [project, key, team, organisation, model, provider, ...words],
+    endUser: event.endUser,
+    labels: event.labels.sort(([a], [b]) => (a < b ? -1 : 1)),
     metrics: metricsOf(event),
     payload,
   };
 }
 
-function metricsOf(event: UsageEvent): Readonly<Record<Metric, bigint>> {
-  const { usage } = event;
+function metricsOf(event: ReadEvent): Readonly<Record<Metric, bigint>> {
   return {
     requests: 1n,
     errors: event.outcome === Outcome.SUCCEEDED ? 0n : 1n,
-    cache_hits: cacheHits.has(event.responseCacheStatus) ? 1n : 0n,
-    input_tokens: BigInt(usage?.inputTokens ?? 0),
-    output_tokens: BigInt(usage?.outputTokens ?? 0),
-    cache_read_tokens: BigInt(usage?.cacheReadInputTokens ?? 0),
-    cache_write_tokens: BigInt(usage?.cacheWriteInputTokens ?? 0),
-    reasoning_tokens: BigInt(usage?.reasoningOutputTokens ?? 0),
-    cost: event.cost?.totalNanoUsd ?? 0n,
+    cache_hits: cacheHits.has(event.cacheStatus) ? 1n : 0n,
+    input_tokens: BigInt(event.inputTokens),
+    output_tokens: BigInt(event.outputTokens),
+    cache_read_tokens: BigInt(event.cacheReadTokens),
+    cache_write_tokens: BigInt(event.cacheWriteTokens),
+    reasoning_tokens: BigInt(event.reasoningTokens),
+    cost: event.costNanoUsd,
     saved: event.savedNanoUsd,
-    duration_ms: event.duration === undefined ? 0n : BigInt(Math.round(durationMs(event.duration))),
+    duration_ms: BigInt(Math.round(event.durationMs)),
   };
 }
