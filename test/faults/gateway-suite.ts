@@ -3,13 +3,15 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { BillingDatabase } from "../../examples/billing-consumer/billing-database.ts";
 import { consumeUsage } from "../../examples/billing-consumer/consume-usage.ts";
+import { InferenceService, Role } from "../../src/contract.ts";
 import { setUpStream } from "../../src/ledger/nats-setup.ts";
+import { collect, TestClient } from "../grpc-client.ts";
 import { startNats } from "../nats-server.ts";
 import { startGateway } from "./child.ts";
 import { type Counted, count, lastLife, type Promises } from "./verdict.ts";
@@ -65,13 +67,15 @@ async function oneLife(configFile: string, port: number, promises: Promises, ran
   const origin = `http://127.0.0.1:${port}`;
   await ready(origin);
   let over = false;
-  const callers = Array.from({ length: callersAtOnce }, async () => {
-    while (!over) await callOnce(origin, promises);
+  const client = new TestClient(port);
+  const callers = Array.from({ length: callersAtOnce }, async (_, index) => {
+    while (!over) await (index % 2 === 0 ? callOnce(origin, promises) : streamOnce(client, promises));
   });
   await wait(300 + random() * 700);
   await gateway.kill();
   over = true;
   await Promise.all(callers);
+  client.close();
 }
 
 async function ready(origin: string): Promise<void> {
@@ -105,29 +109,74 @@ async function callOnce(origin: string, promises: Promises): Promise<void> {
   }
 }
 
+/** A stream that has begun has an event, and one that has completed has it with the provider's counts. */
+async function streamOnce(client: TestClient, promises: Promises): Promise<void> {
+  const parts = [{ content: { case: "text" as const, value: { text: "hello" } } }];
+  const request = { model: "chat", messages: [{ role: Role.USER, parts }] };
+  const start = { case: "request", value: request } as const;
+  const { messages, error } = await collect(
+    client.stream(InferenceService.method.streamComplete, { start }, { secret }),
+  );
+  const first = messages[0]?.event;
+  if (first?.case === "started" && !promises.has(first.value.responseId)) {
+    promises.set(first.value.responseId, undefined);
+  }
+  const last = messages.at(-1)?.event;
+  if (last?.case === "completed" && last.value.response !== undefined) {
+    promises.set(last.value.response.responseId, last.value.response.usage?.outputTokens);
+  }
+  if (error !== undefined) await wait(20); // The gateway has died under the call.
+}
+
 /** Answers chat completions after a few milliseconds, each with another number of tokens. */
 async function startProvider(): Promise<Server> {
   let answers = 0;
   const server = createServer((request, response) => {
-    request.resume().on("end", () => {
+    let body = "";
+    request.on("data", (bytes) => {
+      body += String(bytes);
+    });
+    request.on("end", () => {
       answers += 1;
-      const completion = {
-        id: `chatcmpl-${answers}`,
-        object: "chat.completion",
-        created: 1_764_000_000,
-        model: "small",
-        choices: [{ index: 0, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }],
-        usage: { prompt_tokens: 9, completion_tokens: 1 + (answers % 97), total_tokens: 10 + (answers % 97) },
-      };
+      const usage = { prompt_tokens: 9, completion_tokens: 1 + (answers % 97), total_tokens: 10 + (answers % 97) };
+      const afterMs = answers % 11;
       setTimeout(() => {
-        response.setHeader("content-type", "application/json");
-        response.end(JSON.stringify(completion));
-      }, answers % 11);
+        if (body.includes('"stream":true')) streamAnswer(response, answers, usage);
+        else sendAnswer(response, answers, usage);
+      }, afterMs);
     });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return server;
+}
+
+type ProviderUsage = {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+};
+
+const factsOf = (answer: number) => ({ id: `chatcmpl-${answer}`, created: 1_764_000_000, model: "small" });
+
+function sendAnswer(response: ServerResponse, answer: number, usage: ProviderUsage): void {
+  const choices = [{ index: 0, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }];
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify({ ...factsOf(answer), object: "chat.completion", choices, usage }));
+}
+
+/** In three pieces, with a pause in which the gateway may die. */
+function streamAnswer(response: ServerResponse, answer: number, usage: ProviderUsage): void {
+  const send = (facts: object): void => {
+    response.write(`data: ${JSON.stringify({ ...factsOf(answer), object: "chat.completion.chunk", ...facts })}\n\n`);
+  };
+  response.setHeader("content-type", "text/event-stream");
+  send({ choices: [{ index: 0, delta: { role: "assistant", content: "hel" } }] });
+  setTimeout(() => {
+    send({ choices: [{ index: 0, delta: { content: "lo" }, finish_reason: "stop" }] });
+    send({ choices: [], usage });
+    response.end("data: [DONE]\n\n");
+  }, answer % 7);
 }
 
 function portOf(server: Server): number {

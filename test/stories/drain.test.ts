@@ -12,6 +12,7 @@ import {
   InferenceService,
   Outcome,
   type StreamCompleteResponse,
+  UsageService,
 } from "../../src/contract.ts";
 import { testSecret } from "../gateway-process.ts";
 import { collect, TestClient } from "../grpc-client.ts";
@@ -22,8 +23,9 @@ let stage: Stage;
 
 afterEach(() => stage?.close());
 
-const openStage = (drainTimeout: string) =>
+const openStage = (drainTimeout: string, yaml?: string) =>
   Stage.open({
+    yaml,
     models: {
       small: ["sim/sim-small"],
       short: ["sim/sim-tokens-60+pace-20ms"],
@@ -90,6 +92,32 @@ describe("SIGTERM", () => {
     expect(cut.usage?.outputTokens).toBeGreaterThan(0);
     expect((await stage.eventOfModel("waiting")).errorReason).toBe(ErrorReason.GATEWAY_OVERLOADED);
     expect(await stage.metric("llmgateway_lost_calls_total")).toBe(0);
+  });
+
+  it("is not held up by connections that are idle, nor by somebody who watches usage", async () => {
+    stage = await openStage("60s");
+    await stage.complete(ask("small"));
+    const watch = collect(stage.client.stream(UsageService.method.watchUsageEvents, {}));
+    const probing = connect(stage.gateway.port, "127.0.0.1");
+    probing.on("error", () => undefined);
+    await once(probing, "connect");
+    stage.gateway.kill("SIGTERM");
+    expect(await stage.gateway.exited).toBe(0); // Long before the drain deadline, which is later than this test's.
+    const { error } = await watch;
+    expect(error?.code).toBe(grpcStatus.UNAVAILABLE);
+  });
+
+  it("leaves what NATS could not take to the next life", async () => {
+    stage = await openStage(
+      "5s",
+      'usage: { nats: { servers: ["nats://127.0.0.1:9"], stream: USAGE, subject_prefix: x } }\n',
+    );
+    await stage.complete(ask("small"));
+    stage.gateway.kill("SIGTERM");
+    expect(await stage.gateway.exited).toBe(0);
+    await stage.restart();
+    expect(await stage.metric("llmgateway_outbox_depth")).toBe(1);
+    expect((await stage.events()).map(({ outcome }) => outcome)).toEqual([Outcome.SUCCEEDED]);
   });
 
   it("refuses a call that an old connection brings late, with a retry and an event, and probes say 503", async () => {
