@@ -11,11 +11,13 @@ import {
   ModelService,
   Operation,
   Outcome,
+  SafetyAction,
   type UsageEvent,
   UsageService,
   UsageSource,
   WarningKind,
 } from "../../src/contract.ts";
+import { simulatedAwsKeys } from "../../src/simulator/bedrock/verify-signature.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
 import { type GatewayProcess, startGateway, stopGateways } from "../gateway-process.ts";
 import { collect, TestClient } from "../grpc-client.ts";
@@ -29,7 +31,9 @@ const { embed, rerank, moderate, generateImages, transcribe, streamSpeech } = In
 
 beforeAll(async () => {
   simulator = await startSimulator();
-  gateway = await startGateway({ yaml: yamlFor(simulator.url) });
+  const { accessKeyId, secretAccessKey } = simulatedAwsKeys;
+  const env = { TEST_AWS_ID: accessKeyId, TEST_AWS_SECRET: secretAccessKey };
+  gateway = await startGateway({ yaml: yamlFor(simulator.url), env });
   client = new TestClient(gateway.port);
 });
 
@@ -48,6 +52,13 @@ providers:
   - { id: sim, kind: openai, base_url: "${url}", ${key} }
   - { id: ten, kind: openai-compatible, dialect: alibaba, base_url: "${url}/v1", ${key} }
   - { id: claude, kind: anthropic, base_url: "${url}", ${key} }
+  - { id: azure, kind: azure-openai, base_url: "${url}", api_version: "2024-10-21", ${key} }
+  - { id: google, kind: gemini, base_url: "${url}", ${key} }
+  - { id: vertex, kind: vertex, project: acme, location: global, base_url: "${url}/gemini", credentials: { access_token: { env: TEST_PROVIDER_KEY } } }
+  - { id: cohere, kind: cohere, base_url: "${url}", ${key} }
+  - { id: mistral, kind: mistral, base_url: "${url}/mistral", ${key} }
+  - { id: ollama, kind: ollama, base_url: "${url}" }
+  - { id: aws, kind: bedrock, region: us-east-1, base_url: "${url}/bedrock", credentials: { access_key_id: { env: TEST_AWS_ID }, secret_access_key: { env: TEST_AWS_SECRET } } }
 models:
   - { id: small, targets: [${targets(["sim", "sim-small"])}] }
   - { id: by-tens, targets: [${targets(["ten", "sim-small"])}] }
@@ -56,6 +67,21 @@ models:
   - { id: fails, targets: [${targets(["sim", "sim-fail-500"])}], retry: { max_attempts: 1 } }
   - { id: no-counts, targets: [${targets(["sim", "sim-no-usage"])}] }
   - { id: slow, targets: [${targets(["sim", "sim-slow-first-token-5000"])}] }
+  - { id: by-azure, targets: [${targets(["azure", "sim-embed"])}] }
+  - { id: by-google, targets: [${targets(["google", "sim-embed"])}] }
+  - { id: by-vertex, targets: [${targets(["vertex", "sim-embed"])}] }
+  - { id: by-vertex-singly, targets: [${targets(["vertex", "gemini-embedding-2"])}] }
+  - { id: by-cohere, targets: [${targets(["cohere", "sim-embed"])}] }
+  - { id: by-mistral, targets: [${targets(["mistral", "sim-embed"])}] }
+  - { id: by-ollama, targets: [${targets(["ollama", "sim-embed"])}] }
+  - { id: by-titan, targets: [${targets(["aws", "amazon.titan-embed-text-v2:0"])}] }
+  - { id: by-cohere-at-aws, targets: [${targets(["aws", "cohere.embed-v4:0"])}] }
+  - { id: ranks-at-cohere, targets: [${targets(["cohere", "sim-rerank"])}] }
+  - { id: ranks-at-aws, targets: [${targets(["aws", "cohere.rerank-v3-5:0"])}] }
+  - { id: judges-at-mistral, targets: [${targets(["mistral", "sim-moderation"])}] }
+  - { id: draws-at-google, targets: [${targets(["google", "gemini-2.5-flash-image"])}] }
+  - { id: draws-with-imagen, targets: [${targets(["vertex", "imagen-4.0-generate-001"])}] }
+  - { id: draws-nothing, targets: [${targets(["google", "sim-image+content-filter"])}] }
   - { id: ranks, targets: [${targets(["ten", "sim-rerank"])}] }
   - { id: judges, targets: [${targets(["sim", "sim-moderation"])}] }
   - { id: draws, targets: [${targets(["sim", "sim-image"])}] }
@@ -143,6 +169,47 @@ describe("embeddings", () => {
     expect(unpacked).toEqual(floats.map((value) => value > 0));
     expect(bits.info?.warnings.map(({ kind, field }) => [kind, field])).toEqual([[WarningKind.EMULATED, "encoding"]]);
   });
+
+  it.each([
+    ["by-azure", 6],
+    ["by-google", undefined],
+    ["by-vertex", 6],
+    ["by-vertex-singly", 6],
+    ["by-cohere", 6],
+    ["by-mistral", 6],
+    ["by-ollama", 6],
+    ["by-titan", 6],
+    ["by-cohere-at-aws", undefined],
+  ])("are the same vectors through every provider's own words (%s)", async (model, inputTokens) => {
+    const request = { inputs: texts("a cat sat", "money is tight"), dimensions: 256 };
+    const reference = await client.unary(embed, { model: "small", ...request });
+    const response = await client.unary(embed, { model, ...request });
+    const similarities = response.embeddings.map(({ values }, index) =>
+      cosine(values, reference.embeddings[index]?.values ?? []),
+    );
+    expect(similarities.map((value) => value.toFixed(4))).toEqual(["1.0000", "1.0000"]);
+    if (inputTokens === undefined) expect(response.info?.usage?.source).toBe(UsageSource.ESTIMATED);
+    else expect(response.info?.usage).toMatchObject({ inputTokens, source: UsageSource.PROVIDER });
+    expect((await eventsOf(response.info?.responseId ?? "")).map(({ outcome }) => outcome)).toEqual([
+      Outcome.SUCCEEDED,
+    ]);
+  });
+
+  it.each([EmbeddingEncoding.INT8, EmbeddingEncoding.BINARY])(
+    "come in the model's own number format where it has one (%s)",
+    async (encoding) => {
+      const request = { inputs: texts("a cat sat on the mat"), dimensions: 256, encoding };
+      const [own, made] = [
+        await client.unary(embed, { model: "by-cohere", ...request }),
+        await client.unary(embed, { model: "small", ...request }),
+      ];
+      const packed = (response: EmbedResponse) => response.embeddings[0]?.packedValues ?? new Uint8Array();
+      expect(packed(own).length).toBe(encoding === EmbeddingEncoding.INT8 ? 256 : 32);
+      if (encoding === EmbeddingEncoding.BINARY) expect(packed(own)).toEqual(packed(made));
+      else expect(cosine([...new Int8Array(packed(own))], [...new Int8Array(packed(made))])).toBeGreaterThan(0.99);
+      expect(own.info?.warnings).toEqual([]);
+    },
+  );
 
   it("say in warnings what the provider does not do", async () => {
     const task = EmbeddingTask.QUERY;
@@ -242,6 +309,15 @@ describe("reranking", () => {
     expect(response.results.map(({ index }) => index)).toEqual([1]);
   });
 
+  it.each(["ranks-at-cohere", "ranks-at-aws"])(
+    "is billed by the search where the provider does (%s)",
+    async (model) => {
+      const response = await client.unary(rerank, { model, query: "language models", documents });
+      expect(response.results.map(({ index }) => index)).toEqual([1, 2, 0]);
+      expect(response.info?.usage?.searchUnits).toBe(1);
+    },
+  );
+
   it("is refused where the provider does not rank", async () => {
     const failure = await failureOf(client.unary(rerank, { model: "judges", query: "x", documents }));
     expect(detailsOf(failure).info?.reason).toBe("CAPABILITY_UNSUPPORTED");
@@ -258,6 +334,12 @@ describe("moderation", () => {
     expect(finding).toMatchObject({ source: "openai", severity: "flagged", score: 0.93 });
     expect(harsh.findings.length).toBe(6);
     expect((await eventsOf(harsh.info?.responseId ?? ""))[0]?.operation).toBe(Operation.MODERATION);
+  });
+
+  it("finds what is flagged where the provider does not say it in one word", async () => {
+    const response = await client.unary(moderate, { model: "judges-at-mistral", parts: texts("hate")[0]?.parts ?? [] });
+    expect(response.flagged).toBe(true);
+    expect(response.findings[0]?.source).toBe("mistral_ai");
   });
 
   it("looks at a picture together with the words beside it", async () => {
@@ -293,6 +375,21 @@ describe("images", () => {
     const { info } = await client.unary(generateImages, { model: "draws-one", prompt: "a red boat", imageCount: 3 });
     expect(info?.cost).toMatchObject({ incomplete: false, totalNanoUsd: 120_000_000n });
     expect(info?.cost?.items.map(({ meter, quantity }) => [meter, quantity])).toEqual([[Meter.IMAGES, 3n]]);
+  });
+
+  it.each(["draws-at-google", "draws-with-imagen"])("are drawn by Google's models too (%s)", async (model) => {
+    const response = await client.unary(generateImages, { model, prompt: "a red boat", imageCount: 2, seed: 5n });
+    const [first, second] = response.images.map(({ media }) => media?.source.value as Uint8Array);
+    expect(response.images.length).toBe(2);
+    expect(first).not.toEqual(second);
+    expect(response.info?.usage?.generatedImages).toBe(2);
+    expect(response.info?.attempts.length).toBe(1);
+  });
+
+  it("that a filter holds back are told as findings, not as a failure", async () => {
+    const response = await client.unary(generateImages, { model: "draws-nothing", prompt: "a red boat" });
+    expect(response.images).toEqual([]);
+    expect(response.safetyFindings).toMatchObject([{ category: "image_safety", action: SafetyAction.BLOCKED }]);
   });
 
   it("are changed where they are given", async () => {

@@ -1,6 +1,7 @@
 import { asObject, asString, type JsonRecord, parseJson } from "../../wire/json.ts";
 import { anthropicWire } from "../anthropic/anthropic-wire.ts";
 import { readMessagesQuestion } from "../anthropic/messages-question.ts";
+import { readCohereEmbed, readCohereRerank } from "../cohere/cohere-operations.ts";
 import {
   type Asked,
   type FaultAnswer,
@@ -13,9 +14,10 @@ import {
 import { toConverse, toConverseFrames, toThrottlingFrame } from "./converse-answer.ts";
 import { readConverseQuestion } from "./converse-question.ts";
 import { toInvokeFrames } from "./invoke-answer.ts";
+import { readTitanEmbed } from "./titan-embed.ts";
 import { verifySignature } from "./verify-signature.ts";
 
-/** Amazon Bedrock's Converse and InvokeModel, the latter for Anthropic's models, each with its stream. */
+/** Amazon Bedrock's Converse and InvokeModel, the latter for Anthropic's models and for those that embed or rank. */
 export const bedrockWire: SimulatedWire = {
   name: "bedrock",
   route,
@@ -45,6 +47,8 @@ function route(method: string, path: string): Route | undefined {
 function read(body: JsonRecord, route: Route): Asked {
   const { model, stream, operation } = route;
   if (operation === "invoke") {
+    const other = readOtherInvoke(body, model);
+    if (other !== undefined) return other;
     const streamed = { toFrames: toInvokeFrames, toErrorFrame: toThrottlingFrame };
     return { ...anthropicWire.read(body, route), contentType, ...streamed };
   }
@@ -56,6 +60,13 @@ function read(body: JsonRecord, route: Route): Asked {
     toFrames: toConverseFrames,
     toErrorFrame: toThrottlingFrame,
   };
+}
+
+/** InvokeModel of models that do not chat, told apart by what their bodies hold; `undefined`: it is a chat. */
+function readOtherInvoke(body: JsonRecord, model: string | undefined): Asked | undefined {
+  if ("inputText" in body) return readTitanEmbed(body, model);
+  if ("texts" in body || "inputs" in body) return readCohereEmbed(body, model);
+  return "query" in body && "documents" in body ? readCohereRerank(body, model) : undefined;
 }
 
 /** The body of InvokeModel is in base64. */

@@ -1,4 +1,4 @@
-import { asArray, asBoolean, asObject, type JsonRecord } from "../../wire/json.ts";
+import { asArray, asBoolean, asObject, asString, type JsonRecord } from "../../wire/json.ts";
 import { readChatQuestion } from "../openai/chat-question.ts";
 import type { Question, ToolChoice } from "../question.ts";
 import {
@@ -11,8 +11,9 @@ import {
   WireProblem,
 } from "../wire.ts";
 import { toCohereChat, toCohereErrorFrame, toCohereFrames } from "./cohere-answer.ts";
+import { readCohereEmbed, readCohereRerank } from "./cohere-operations.ts";
 
-/** Cohere's chat API, version 2. */
+/** Cohere's API, version 2. */
 export const cohereWire: SimulatedWire = {
   name: "cohere",
   route,
@@ -26,11 +27,15 @@ export const cohereWire: SimulatedWire = {
 
 function route(method: string, path: string): Route | undefined {
   if (method === "POST" && path.endsWith("/v2/chat")) return { kind: "chat" };
+  if (method === "POST" && path.endsWith("/v2/embed")) return { kind: "chat", operation: "embed" };
+  if (method === "POST" && path.endsWith("/v2/rerank")) return { kind: "chat", operation: "rerank" };
   if (method === "GET" && path.endsWith("/models")) return { kind: "models" };
   return undefined;
 }
 
-function read(body: JsonRecord): Asked {
+function read(body: JsonRecord, { operation }: Route): Asked {
+  if (operation === "embed") return readCohereEmbed(body, asString(body["model"]));
+  if (operation === "rerank") return readCohereRerank(body, asString(body["model"]));
   return {
     question: readCohereQuestion(body),
     stream: asBoolean(body["stream"]) ?? false,

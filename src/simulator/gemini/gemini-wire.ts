@@ -1,6 +1,7 @@
-import type { JsonRecord } from "../../wire/json.ts";
+import { asArray, asObject, type JsonRecord } from "../../wire/json.ts";
 import { type Asked, type FaultAnswer, type Route, type SimulatedWire, type WireFault, WireProblem } from "../wire.ts";
 import { toGenerateContent, toGenerateContentFrames } from "./gemini-answer.ts";
+import { readGeminiOperation, toGeminiOperation } from "./gemini-operations.ts";
 import { readGeminiQuestion } from "./gemini-question.ts";
 
 /** Google's Gemini API, on its own and on Vertex AI. */
@@ -15,9 +16,12 @@ export const geminiWire: SimulatedWire = {
 };
 
 const action = /\/models\/([^/:]+):(generateContent|streamGenerateContent|countTokens)$/;
+const operationAction = /\/models\/([^/:]+):(batchEmbedContents|embedContent|predict)$/;
 
 function route(method: string, path: string): Route | undefined {
   if (method === "GET" && path.endsWith("/models")) return { kind: "models" };
+  const [, operated, operation] = (method === "POST" ? operationAction.exec(path) : null) ?? [];
+  if (operated !== undefined) return { kind: "chat", model: decodeURIComponent(operated), operation };
   const [, model, verb] = (method === "POST" ? action.exec(path) : null) ?? [];
   if (model === undefined) return undefined;
   const kind = verb === "countTokens" ? "count" : "chat";
@@ -25,7 +29,10 @@ function route(method: string, path: string): Route | undefined {
 }
 
 /** Streams as server-sent events only, as with `alt=sse`. */
-function read(body: JsonRecord, { model, stream }: Route): Asked {
+function read(body: JsonRecord, { model, stream, operation }: Route): Asked {
+  const named = operation === undefined ? undefined : toGeminiOperation(operation);
+  if (named !== undefined) return readGeminiOperation(named, body, model ?? "");
+  if (asksForPictures(body)) return readGeminiOperation("draw", body, model ?? "");
   return {
     question: readGeminiQuestion(body, model ?? ""),
     stream: stream ?? false,
@@ -38,6 +45,11 @@ function read(body: JsonRecord, { model, stream }: Route): Asked {
       piece: false,
     }),
   };
+}
+
+function asksForPictures(body: JsonRecord): boolean {
+  const modalities = asArray(asObject(body["generationConfig"])?.["responseModalities"]);
+  return modalities?.length === 1 && modalities[0] === "IMAGE";
 }
 
 function count(body: JsonRecord, { model }: Route): string {

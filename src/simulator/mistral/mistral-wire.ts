@@ -1,6 +1,8 @@
 import { asBoolean, type JsonRecord } from "../../wire/json.ts";
 import { readChatQuestion } from "../openai/chat-question.ts";
+import { readEmbeddings } from "../openai/embeddings.ts";
 import { listOpenAiModels } from "../openai/list-models.ts";
+import { readModerations } from "../openai/moderations.ts";
 import { sseEvent } from "../sse-frame.ts";
 import {
   type Asked,
@@ -13,7 +15,7 @@ import {
 } from "../wire.ts";
 import { toMistralCompletion, toMistralFrames } from "./mistral-answer.ts";
 
-/** Mistral's chat API. Its paths are OpenAI's, so it answers under its prefix only. */
+/** Mistral's API. Its paths are OpenAI's, so it answers under its prefix only. */
 export const mistralWire: SimulatedWire = {
   name: "mistral",
   route,
@@ -27,11 +29,15 @@ export const mistralWire: SimulatedWire = {
 
 function route(method: string, path: string): Route | undefined {
   if (method === "POST" && path.endsWith("/chat/completions")) return { kind: "chat" };
+  if (method === "POST" && path.endsWith("/embeddings")) return { kind: "chat", operation: "embeddings" };
+  if (method === "POST" && path.endsWith("/moderations")) return { kind: "chat", operation: "moderations" };
   if (method === "GET" && path.endsWith("/models")) return { kind: "models" };
   return undefined;
 }
 
-function read(body: JsonRecord): Asked {
+function read(body: JsonRecord, { operation }: Route): Asked {
+  if (operation === "embeddings") return readEmbeddings({ ...body, dimensions: body["output_dimension"] });
+  if (operation === "moderations") return readModerations(body, false);
   return {
     question: {
       ...readChatQuestion(body),

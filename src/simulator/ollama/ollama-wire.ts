@@ -11,6 +11,7 @@ import {
   WireProblem,
 } from "../wire.ts";
 import { toLine, toOllamaChat, toOllamaFrames } from "./ollama-answer.ts";
+import { readOllamaEmbed } from "./ollama-embed.ts";
 
 /** Ollama's own API, `/api/chat`. */
 export const ollamaWire: SimulatedWire = {
@@ -26,12 +27,14 @@ export const ollamaWire: SimulatedWire = {
 
 function route(method: string, path: string): Route | undefined {
   if (method === "POST" && path.endsWith("/api/chat")) return { kind: "chat" };
+  if (method === "POST" && path.endsWith("/api/embed")) return { kind: "chat", operation: "embed" };
   if (method === "GET" && path.endsWith("/api/tags")) return { kind: "models" };
   return undefined;
 }
 
 /** It streams unless it is told not to. */
-function read(body: JsonRecord): Asked {
+function read(body: JsonRecord, { operation }: Route): Asked {
+  if (operation === "embed") return readOllamaEmbed(body);
   return {
     question: readOllamaQuestion(body),
     stream: asBoolean(body["stream"]) ?? true,

@@ -22,6 +22,8 @@ const operations: readonly Operation[] = [
 ];
 
 export function openAiOperationRoute(path: string): Route | undefined {
+  // Cohere's own, which has the same last word.
+  if (path.endsWith("/v2/rerank")) return undefined;
   const found = operations.find((operation) => path.endsWith(operation.path));
   return found === undefined ? undefined : { kind: "chat", operation: found.path, isForm: found.isForm };
 }

@@ -24,3 +24,16 @@ function addWord(values: Float64Array, word: string): void {
     values[index] = (values[index] ?? 0) + ((state & 0x10000) === 0 ? 1 : -1);
   }
 }
+
+/** Numbers from -127 to 127. */
+export function toSignedBytes(vector: readonly number[]): readonly number[] {
+  return vector.map((value) => Math.round(Math.max(-1, Math.min(1, value)) * 127));
+}
+
+/** Signs, eight to a byte, the first in the highest bit. */
+export function toBits(vector: readonly number[]): readonly number[] {
+  return Array.from({ length: Math.ceil(vector.length / 8) }, (_byte, index) => {
+    const bits = vector.slice(index * 8, index * 8 + 8);
+    return bits.reduce((byte, value, place) => byte | (value > 0 ? 0x80 >> place : 0), 0);
+  });
+}
