@@ -1,4 +1,5 @@
 import type { HttpHeaders } from "../domain/http.ts";
+import { wordTable } from "./word-table.ts";
 
 /** Longest wait that we believe a provider; past it the header is a mistake or a ban, and routing should not plan with it. */
 const waitMsMax = 24 * 60 * 60 * 1000;
@@ -43,7 +44,7 @@ export function parseResetMs(text: string): number | undefined {
   return within(parts.reduce((sum, part) => sum + Number(part[1]) * (unitMs[part[2] ?? ""] ?? 0), 0));
 }
 
-const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const unitMs = wordTable<number>({ ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 });
 
 function toNumber(text: string | undefined, factor: number): number | undefined {
   if (text === undefined || !/^\s*\d+(\.\d+)?\s*$/.test(text)) return undefined;

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Citation, CitationSchema } from "../../contract.ts";
 import { asObject, asString } from "../../wire/json.ts";
 import { toTokenCount } from "../token-count.ts";
+import { wordTable } from "../word-table.ts";
 
 /**
  * One citation of a text block ("Citations", "Response structure"). It supports the whole block, so the span in the text
@@ -31,9 +32,9 @@ type Place = { readonly unit: string; readonly start: string; readonly end: stri
 
 const blockPlace: Place = { unit: "block", start: "start_block_index", end: "end_block_index" };
 
-const places: Readonly<Record<string, Place>> = {
+const places = wordTable<Place>({
   char_location: { unit: "char", start: "start_char_index", end: "end_char_index" },
   page_location: { unit: "page", start: "start_page_number", end: "end_page_number" },
   content_block_location: blockPlace,
   search_result_location: blockPlace,
-};
+});

@@ -6,6 +6,7 @@ import { asObject, asString, JsonError, type JsonRecord, parseJson } from "../..
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { toRetryAfterMs } from "../retry-after.ts";
+import { wordTable } from "../word-table.ts";
 
 /** An answer with an error status. Never throws. */
 export function toFailure(status: number, headers: HttpHeaders, body: Uint8Array): ProviderFailure {
@@ -26,7 +27,7 @@ export function toStreamFailure(payload: JsonRecord): ProviderFailure {
   return fail(kind, "the provider reported an error in its stream", error, { providerRequestId: error.requestId });
 }
 
-const kindByType: Readonly<Record<string, FailureKind>> = {
+const kindByType = wordTable<FailureKind>({
   invalid_request_error: "rejected-request",
   authentication_error: "credentials-rejected",
   billing_error: "quota-exhausted",
@@ -37,7 +38,7 @@ const kindByType: Readonly<Record<string, FailureKind>> = {
   timeout_error: "timeout",
   api_error: "unavailable",
   overloaded_error: "overloaded",
-};
+});
 
 function fail(kind: FailureKind, message: string, error: ApiError, facts: ProviderFailureFacts): ProviderFailure {
   return new ProviderFailure(kind, message, {

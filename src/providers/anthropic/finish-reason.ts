@@ -1,4 +1,5 @@
 import { FinishReason } from "../../contract.ts";
+import { wordTable } from "../word-table.ts";
 
 /** "Handling stop reasons". A word that we do not know is OTHER; none at all is UNSPECIFIED. */
 export function toFinishReason(stopReason: string): FinishReason {
@@ -6,7 +7,7 @@ export function toFinishReason(stopReason: string): FinishReason {
   return finishReasons[stopReason] ?? FinishReason.OTHER;
 }
 
-const finishReasons: Readonly<Record<string, FinishReason>> = {
+const finishReasons = wordTable<FinishReason>({
   end_turn: FinishReason.STOP,
   stop_sequence: FinishReason.STOP,
   max_tokens: FinishReason.MAX_TOKENS,
@@ -14,4 +15,4 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
   tool_use: FinishReason.TOOL_CALLS,
   pause_turn: FinishReason.PAUSED,
   refusal: FinishReason.REFUSAL,
-};
+});

@@ -7,6 +7,7 @@ import { noteForeignState } from "../note-foreign-state.ts";
 import type { TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 import { type Cacheable, withBreakpoints } from "./cache-control.ts";
 import type { PartContext } from "./content-block.ts";
 import { toConversation } from "./conversation.ts";
@@ -108,13 +109,13 @@ function toOutputConfig(effort: string | undefined, output: OutputFormat): JsonO
   return effort === undefined && output.format === undefined ? undefined : { effort, format: output.format };
 }
 
-const tiers: Readonly<Record<string, string>> = {
+const tiers = wordTable<string>({
   auto: "auto",
   priority: "auto", // Priority capacity is used when the account has any.
   default: "standard_only",
   standard: "standard_only",
   standard_only: "standard_only",
-};
+});
 
 function toServiceTier(tier: string, log: TranslationLog): string | undefined {
   if (tier !== "" && tiers[tier] === undefined) log.dropped("service_tier", `Anthropic has no tier "${tier}"`);

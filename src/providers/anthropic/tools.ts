@@ -1,6 +1,7 @@
 import type { CompleteRequest, FunctionTool, ProviderTool, Tool } from "../../contract.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 import { providerOptionsOf } from "../provider-options.ts";
+import { wordTable } from "../word-table.ts";
 import { toCacheControl } from "./cache-control.ts";
 import type { PartContext } from "./content-block.ts";
 
@@ -54,14 +55,14 @@ function toFunctionTool(tool: FunctionTool): MadeTool {
 }
 
 /** Portable and short names to the version that most models take. A caller who wants another names it with its date. */
-const typeByName: Readonly<Record<string, string>> = {
+const typeByName = wordTable<string>({
   web_search: "web_search_20250305",
   url_context: "web_fetch_20250910",
   web_fetch: "web_fetch_20250910",
   code_execution: "code_execution_20250825",
-};
+});
 
-const betaByType: Readonly<Record<string, string>> = {
+const betaByType = wordTable<string>({
   web_fetch_20250910: "web-fetch-2025-09-10",
   code_execution_20250522: "code-execution-2025-05-22",
   code_execution_20250825: "code-execution-2025-08-25",
@@ -69,16 +70,16 @@ const betaByType: Readonly<Record<string, string>> = {
   computer_20241022: "computer-use-2024-10-22",
   computer_20250124: "computer-use-2025-01-24",
   computer_20251124: "computer-use-2025-11-24",
-};
+});
 
 /** Tools whose name is not their type without the date. */
-const nameByType: Readonly<Record<string, string>> = {
+const nameByType = wordTable<string>({
   text_editor_20250124: "str_replace_editor",
   text_editor_20250429: "str_replace_based_edit_tool",
   text_editor_20250728: "str_replace_based_edit_tool",
   tool_search_tool_bm25_20251119: "tool_search_tool_bm25",
   tool_search_tool_regex_20251119: "tool_search_tool_regex",
-};
+});
 
 function toServerTool(tool: ProviderTool, field: string, context: PartContext): MadeTool | undefined {
   const [prefix, own] = splitOnce(tool.type);

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Citation, CitationSchema } from "../../contract.ts";
 import { asArray, asObject, asString } from "../../wire/json.ts";
 import { toTokenCount } from "../token-count.ts";
+import { wordTable } from "../word-table.ts";
 
 /** "Citation", and "CitationsDelta", which is the same. It supports its whole block, so the span stays unset. */
 export function toCitation(value: unknown): Citation {
@@ -24,9 +25,9 @@ export function toCitation(value: unknown): Citation {
 }
 
 /** "CitationLocation". */
-const units: Readonly<Record<string, string>> = {
+const units = wordTable<string>({
   documentChar: "char",
   documentPage: "page",
   documentChunk: "chunk",
   searchResultLocation: "block",
-};
+});

@@ -7,6 +7,7 @@ import type { WireEvent } from "../../wire/wire-event.ts";
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { toRetryAfterMs } from "../retry-after.ts";
+import { wordTable } from "../word-table.ts";
 
 /** An answer with an error status. Never throws. */
 export function toFailure(status: number, headers: HttpHeaders, body: Uint8Array): ProviderFailure {
@@ -48,7 +49,7 @@ function fail(kind: FailureKind, text: string, type: string, message: string, fa
   });
 }
 
-const kindByType: Readonly<Record<string, FailureKind>> = {
+const kindByType = wordTable<FailureKind>({
   AccessDeniedException: "credentials-rejected",
   ExpiredTokenException: "credentials-rejected",
   IncompleteSignatureException: "credentials-rejected",
@@ -71,7 +72,7 @@ const kindByType: Readonly<Record<string, FailureKind>> = {
   TooManyRequestsException: "rate-limited",
   UnrecognizedClientException: "credentials-rejected",
   ValidationException: "rejected-request",
-};
+});
 
 /** "ValidationException:http://internal.amazon.com/…" and "com.amazon.coral.service#ThrottlingException" to the name. */
 function toType(text: string): string {

@@ -1,6 +1,7 @@
 import { FinishReason } from "../../contract.ts";
+import { wordTable } from "../word-table.ts";
 
-const reasonByWord: Readonly<Record<string, FinishReason>> = {
+const reasonByWord = wordTable<FinishReason>({
   end_turn: FinishReason.STOP,
   stop_sequence: FinishReason.STOP,
   max_tokens: FinishReason.MAX_TOKENS,
@@ -12,7 +13,7 @@ const reasonByWord: Readonly<Record<string, FinishReason>> = {
   malformed_tool_use: FinishReason.MALFORMED_OUTPUT,
   refusal: FinishReason.REFUSAL,
   pause_turn: FinishReason.PAUSED,
-};
+});
 
 /** "Converse", `stopReason`. A word that we do not know is OTHER. Some models say "end_turn" with calls. */
 export function toFinishReason(word: string, hasCalls: boolean): FinishReason {

@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { SafetyAction, type SafetyFinding, SafetyFindingSchema, SafetySubject } from "../../contract.ts";
 import { asArray, asNumber, asObject, asString, type JsonRecord } from "../../wire/json.ts";
+import { wordTable } from "../word-table.ts";
 import { bedrockName } from "./wire.ts";
 
 /** `trace`: of an answer, or of a stream's `metadata`. `wantsAll`: also those that changed nothing. */
@@ -50,7 +51,7 @@ function toFindingsOf(assessment: JsonRecord, guardrail: string, subject: Safety
   );
 }
 
-const actions: Readonly<Record<string, SafetyAction>> = {
+const actions = wordTable<SafetyAction>({
   BLOCKED: SafetyAction.BLOCKED,
   ANONYMIZED: SafetyAction.REDACTED,
-};
+});

@@ -5,6 +5,7 @@ import { parseDataUrl, toBase64 } from "../data-url.ts";
 import type { JsonOutObject } from "../json-writer.ts";
 import { noteNoFilename } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 
 export type MediaContext = {
   readonly log: TranslationLog;
@@ -38,8 +39,14 @@ export function toMediaBlock(
 
 /** Words for the media types whose subtype is not the word. */
 const formats: Readonly<Record<MediaKind, Readonly<Record<string, string>>>> = {
-  image: { "image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp" },
-  document: {
+  image: wordTable({
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "image/jpg": "jpeg",
+    "image/gif": "gif",
+    "image/webp": "webp",
+  }),
+  document: wordTable({
     "application/pdf": "pdf",
     "text/csv": "csv",
     "application/msword": "doc",
@@ -50,8 +57,8 @@ const formats: Readonly<Record<MediaKind, Readonly<Record<string, string>>>> = {
     "text/plain": "txt",
     "text/markdown": "md",
     "application/json": "txt",
-  },
-  video: {
+  }),
+  video: wordTable({
     "video/x-matroska": "mkv",
     "video/quicktime": "mov",
     "video/mp4": "mp4",
@@ -60,8 +67,8 @@ const formats: Readonly<Record<MediaKind, Readonly<Record<string, string>>>> = {
     "video/mpeg": "mpeg",
     "video/x-ms-wmv": "wmv",
     "video/3gpp": "three_gp",
-  },
-  audio: {
+  }),
+  audio: wordTable({
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
     "audio/wav": "wav",
@@ -74,7 +81,7 @@ const formats: Readonly<Record<MediaKind, Readonly<Record<string, string>>>> = {
     "audio/webm": "webm",
     "audio/pcm": "pcm",
     "audio/x-matroska": "mka",
-  },
+  }),
 };
 
 /** By the media type, else by the end of the address: an object in S3 comes without a type. */

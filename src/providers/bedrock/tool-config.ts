@@ -2,6 +2,7 @@ import { type CompleteRequest, type FunctionTool, type Tool, type ToolChoice, To
 import { toRawJson } from "../compatible/request-messages.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 import { providerOptionsOf } from "../provider-options.ts";
+import { wordTable } from "../word-table.ts";
 import { toCachePoint } from "./cache-point.ts";
 import type { PartContext } from "./content-block.ts";
 import type { Block } from "./wire.ts";
@@ -85,10 +86,10 @@ function toSpec(tool: FunctionTool, field: string, { log }: PartContext): JsonOu
 }
 
 /** Portable names of the tools that Bedrock runs, for Amazon's own models ("SystemTool"). */
-const systemTools: Readonly<Record<string, string>> = {
+const systemTools = wordTable<string>({
   web_search: "nova_grounding",
   code_execution: "nova_code_interpreter",
-};
+});
 
 /** "web_search" is portable; "bedrock.nova_grounding" is this provider's own; "openai.…" is somebody else's. */
 function toSystemTool(type: string, { aliases }: PartContext): string | undefined {

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type CacheWrite, CacheWriteSchema, type Usage, UsageSchema, UsageSource } from "../../contract.ts";
 import { asArray, asObject, asString, type JsonRecord } from "../../wire/json.ts";
 import { toTokenCount } from "../token-count.ts";
+import { wordTable } from "../word-table.ts";
 
 /**
  * "TokenUsage": `inputTokens` leaves out what was read from or written to the cache; the contract's count is inclusive.
@@ -25,7 +26,7 @@ export function toUsage(raw: JsonRecord | undefined): Usage | undefined {
   return usage;
 }
 
-const secondsByTtl: Readonly<Record<string, bigint>> = { "5m": 300n, "1h": 3600n };
+const secondsByTtl = wordTable<bigint>({ "5m": 300n, "1h": 3600n });
 
 /** "CacheDetail": the writes by time to live, where they add up to the whole. */
 function toCacheWrites(details: unknown, total: number | undefined): CacheWrite[] {

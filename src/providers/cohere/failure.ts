@@ -6,6 +6,7 @@ import { asObject, asString, JsonError, type JsonRecord, parseJson } from "../..
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { toResetMs, toRetryAfterMs } from "../retry-after.ts";
+import { wordTable } from "../word-table.ts";
 
 /** An answer with an error status. Never throws. */
 export function toFailure(status: number, headers: HttpHeaders, body: Uint8Array): ProviderFailure {
@@ -38,19 +39,19 @@ export function toFailureOfEnd(end: JsonRecord): ProviderFailure | undefined {
   });
 }
 
-const kindByFinish: Readonly<Record<string, FailureKind>> = {
+const kindByFinish = wordTable<FailureKind>({
   ERROR: "unavailable",
   TIMEOUT: "timeout",
   ERROR_LIMIT: "context-length",
   ERROR_TOXIC: "content-filtered",
   USER_CANCEL: "interrupted",
-};
+});
 
-const kindByType: Readonly<Record<string, FailureKind>> = {
+const kindByType = wordTable<FailureKind>({
   TOO_MANY_TOKENS: "context-length",
   // The model wrote a call that cannot be read. Another try may give a better one.
   INVALID_TOOL_GENERATION: "bad-response",
-};
+});
 
 /** Causes told by words alone. */
 function refine(kind: FailureKind, status: number, message: string): FailureKind {

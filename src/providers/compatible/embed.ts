@@ -13,6 +13,7 @@ import type { UnaryOperation } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { toTokenCount } from "../token-count.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 import { toFailureInside } from "./failure.ts";
 import type { OperationRules } from "./operation-rules.ts";
 
@@ -37,13 +38,13 @@ export function createEmbedOperation(rules: OperationRules): UnaryOperation<Embe
  * OpenAI: 2,048 inputs and 300,000 tokens over all of them, and a token is two bytes or more. Alibaba and TGI: documented
  * or default limits on the length of the list. Of others nothing is known, so the lists are short.
  */
-const limitsByDialect: Readonly<Record<string, BatchLimits>> = {
+const limitsByDialect = wordTable<BatchLimits>({
   openai: { itemsMax: 2_048, bytesMax: 600_000 },
   "azure-openai": { itemsMax: 2_048, bytesMax: 600_000 },
   alibaba: { itemsMax: 10, bytesMax: 600_000 },
   tgi: { itemsMax: 32, bytesMax: 600_000 },
   vllm: { itemsMax: 1_024, bytesMax: 4_000_000 },
-};
+});
 const limitsByDefault: BatchLimits = { itemsMax: 128, bytesMax: 600_000 };
 
 /** Servers that give base64, which is a third of the bytes of decimals and read ten times as fast. */

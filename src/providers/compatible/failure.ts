@@ -6,6 +6,7 @@ import { asArray, asNumber, asObject, asString, type JsonRecord } from "../../wi
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { parseResetMs, toResetMs, toRetryAfterMs } from "../retry-after.ts";
+import { wordTable } from "../word-table.ts";
 import { parseOrUndefined } from "./parse-or-undefined.ts";
 
 /** An answer with an error status. `body` may be JSON, HTML, cut, or empty. Never throws. */
@@ -167,7 +168,7 @@ const signs: readonly Sign[] = [
 ];
 
 /** Kinds of `type` and `code` when there is no status, as inside a stream. */
-const kindByType: Readonly<Record<string, FailureKind>> = {
+const kindByType = wordTable<FailureKind>({
   invalid_request_error: "rejected-request",
   validation: "rejected-request", // TGI.
   not_found_error: "rejected-request",
@@ -178,7 +179,7 @@ const kindByType: Readonly<Record<string, FailureKind>> = {
   requests: "rate-limited",
   timeout: "timeout",
   incomplete_generation: "bad-response", // TGI.
-};
+});
 
 function toKind(words: ErrorWords, status: number): FailureKind {
   const bodyMatters = status === 0 || (status >= 400 && status < 500);

@@ -1,6 +1,7 @@
 import { FinishReason } from "../../contract.ts";
+import { wordTable } from "../word-table.ts";
 
-const reasonByWord: Readonly<Record<string, FinishReason>> = {
+const reasonByWord = wordTable<FinishReason>({
   stop: FinishReason.STOP,
   eos: FinishReason.STOP, // Together.
   eos_token: FinishReason.STOP, // TGI.
@@ -14,7 +15,7 @@ const reasonByWord: Readonly<Record<string, FinishReason>> = {
   content_filter: FinishReason.CONTENT_FILTER,
   sensitive: FinishReason.CONTENT_FILTER, // z.ai.
   refusal: FinishReason.REFUSAL,
-};
+});
 
 /** What the answer held beside the server's own word for its end. */
 export type FinishFacts = {

@@ -20,6 +20,7 @@ import type { UnaryOperation } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { toTokenCount } from "../token-count.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 import { toFailureInside } from "./failure.ts";
 import type { OperationRules } from "./operation-rules.ts";
 
@@ -107,7 +108,7 @@ function toSize(request: GenerateImagesRequest, family: Family, log: Translation
   return nearest;
 }
 
-const formats: Readonly<Record<string, string>> = { "image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp" };
+const formats = wordTable<string>({ "image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp" });
 
 function toOutputFormat(mediaType: string, family: Family, log: TranslationLog): string | undefined {
   if (mediaType === "") return undefined;

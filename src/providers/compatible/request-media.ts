@@ -5,6 +5,7 @@ import { toBase64, toDataUrl } from "../data-url.ts";
 import type { JsonOutObject } from "../json-writer.ts";
 import { noteNoFilename } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 import type { Dialect } from "./dialect.ts";
 
 export type MediaKind = "image" | "audio" | "video" | "document";
@@ -53,7 +54,7 @@ function toVideoPart(media: Media, field: string, log: TranslationLog): JsonOutO
 }
 
 /** Formats of `input_audio` by media type. OpenAI takes wav and mp3; open servers and OpenRouter take more. */
-const audioFormats: Readonly<Record<string, string>> = {
+const audioFormats = wordTable<string>({
   "audio/wav": "wav",
   "audio/x-wav": "wav",
   "audio/wave": "wav",
@@ -66,7 +67,7 @@ const audioFormats: Readonly<Record<string, string>> = {
   "audio/mp4": "m4a",
   "audio/webm": "webm",
   "audio/aiff": "aiff",
-};
+});
 
 /** The word for a media type such as "audio/wav" or "audio/pcm;rate=24000"; `undefined`: none known. */
 export function toAudioFormat(mediaType: string): string | undefined {

@@ -14,6 +14,7 @@ import type { SpeechOperation, SpeechReader } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { toTokenCount } from "../token-count.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 import { toFailureInside } from "./failure.ts";
 import type { OperationRules } from "./operation-rules.ts";
 import { parseOrUndefined } from "./parse-or-undefined.ts";
@@ -65,7 +66,7 @@ function toInstructions(request: StreamSpeechRequest, model: string, log: Transl
   return undefined;
 }
 
-const formats: Readonly<Record<string, string>> = {
+const formats = wordTable<string>({
   "audio/mpeg": "mp3",
   "audio/mp3": "mp3",
   "audio/opus": "opus",
@@ -76,16 +77,16 @@ const formats: Readonly<Record<string, string>> = {
   "audio/x-wav": "wav",
   "audio/pcm": "pcm",
   "audio/l16": "pcm",
-};
+});
 
-const typesByFormat: Readonly<Record<string, string>> = {
+const typesByFormat = wordTable<string>({
   mp3: "audio/mpeg",
   opus: "audio/ogg",
   aac: "audio/aac",
   flac: "audio/flac",
   wav: "audio/wav",
   pcm: "audio/pcm;rate=24000",
-};
+});
 
 function toFormat(mediaType: string, log: TranslationLog): string | undefined {
   if (mediaType === "") return undefined;

@@ -22,6 +22,7 @@ import type { UnaryOperation } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { toTokenCount } from "../token-count.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 import { toFailureInside } from "./failure.ts";
 import type { OperationRules } from "./operation-rules.ts";
 
@@ -38,7 +39,7 @@ export function createTranscribeOperation(rules: OperationRules): UnaryOperation
   };
 }
 
-const extensions: Readonly<Record<string, string>> = {
+const extensions = wordTable<string>({
   "audio/mpeg": "mp3",
   "audio/mp3": "mp3",
   "audio/mp4": "m4a",
@@ -53,7 +54,7 @@ const extensions: Readonly<Record<string, string>> = {
   "audio/ogg": "ogg",
   "audio/opus": "ogg",
   "audio/flac": "flac",
-};
+});
 
 /** The server tells formats apart by the end of the file's name. */
 function toFile({ audio }: TranscribeRequest, log: TranslationLog): readonly FormField[] {

@@ -10,6 +10,7 @@ import {
 import { asNumber, asObject, type JsonRecord } from "../../wire/json.ts";
 import { toTokenCount } from "../token-count.ts";
 import { otherWarning } from "../warning.ts";
+import { wordTable } from "../word-table.ts";
 
 /**
  * Counts of a chat completion or a response (whose fields are `input_…` and `output_…`), inclusive as OpenTelemetry wants them; `undefined` when there is none. Counts that cannot be
@@ -89,11 +90,11 @@ function isWithin(part: number, whole: number | undefined, what: string, warning
   return false;
 }
 
-const secondsByField: Readonly<Record<string, bigint>> = {
+const secondsByField = wordTable<bigint>({
   ephemeral_5m_input_tokens: 300n,
   ephemeral_1h_input_tokens: 3600n,
   ephemeral_24h_input_tokens: 86_400n,
-};
+});
 
 /** Split of the cache writes by time to live, where it adds up (Doubleword, and gateways in front of Anthropic). */
 function toCacheWrites(raw: JsonRecord, cacheWrite: number | undefined): CacheWrite[] {

@@ -18,7 +18,7 @@ export function toContents(
   aliases: readonly string[],
   log: TranslationLog,
 ): Contents {
-  const context: PartContext = { aliases, calls: toCalls(messages), log };
+  const context: PartContext = { aliases, calls: toCalls(messages, aliases), log };
   const system: PartJson[] = [];
   const turns: Turn[] = [];
   for (const [index, message] of messages.entries()) {
@@ -51,11 +51,14 @@ function toParts(message: Message, field: string, context: PartContext): readonl
   });
 }
 
-function toCalls(messages: readonly Message[]): PartContext["calls"] {
+/** The id that the API gave stands in the state of the call; another provider's is never sent. */
+function toCalls(messages: readonly Message[], aliases: readonly string[]): PartContext["calls"] {
   const calls = new Map<string, { name: string; providerId: string }>();
   for (const part of messages.flatMap((message) => message.parts)) {
     if (part.content.case !== "toolCall") continue;
-    calls.set(part.content.value.callId, { name: part.content.value.name, providerId: part.state?.itemId ?? "" });
+    const { callId, name } = part.content.value;
+    const isOwn = part.state !== undefined && aliases.includes(part.state.provider);
+    calls.set(callId, { name, providerId: isOwn ? (part.state?.itemId ?? "") : "" });
   }
   return calls;
 }

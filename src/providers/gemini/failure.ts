@@ -6,6 +6,7 @@ import { asArray, asObject, asString, JsonError, type JsonRecord, parseJson } fr
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { toRetryAfterMs } from "../retry-after.ts";
+import { wordTable } from "../word-table.ts";
 
 /** An answer with an error status. Never throws. */
 export function toFailure(status: number, headers: HttpHeaders, body: Uint8Array): ProviderFailure {
@@ -33,7 +34,7 @@ function fail(error: GoogleError, kind: FailureKind, message: string, facts: Pro
   });
 }
 
-const kindByStatus: Readonly<Record<string, FailureKind>> = {
+const kindByStatus = wordTable<FailureKind>({
   INVALID_ARGUMENT: "rejected-request",
   FAILED_PRECONDITION: "rejected-request",
   OUT_OF_RANGE: "rejected-request",
@@ -46,7 +47,7 @@ const kindByStatus: Readonly<Record<string, FailureKind>> = {
   INTERNAL: "unavailable",
   UNAVAILABLE: "overloaded",
   DEADLINE_EXCEEDED: "timeout",
-};
+});
 
 function kindOf(error: GoogleError): FailureKind | undefined {
   if (/^API_KEY_|^ACCESS_TOKEN_|^CREDENTIALS_/.test(error.reason)) return "credentials-rejected";

@@ -1,4 +1,5 @@
 import { FinishReason } from "../../contract.ts";
+import { wordTable } from "../word-table.ts";
 
 /** `finishReason` as its name; some clients have the API write enums as numbers. "" when there is none. */
 export function toFinishWord(value: unknown): string {
@@ -15,7 +16,7 @@ export function toFinishReason(word: string, hasCalls: boolean): FinishReason {
   return finishReasons[word] ?? FinishReason.OTHER;
 }
 
-const finishReasons: Readonly<Record<string, FinishReason>> = {
+const finishReasons = wordTable<FinishReason>({
   FINISH_REASON_UNSPECIFIED: FinishReason.UNSPECIFIED,
   STOP: FinishReason.STOP,
   MAX_TOKENS: FinishReason.MAX_TOKENS,
@@ -33,4 +34,4 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
   MALFORMED_RESPONSE: FinishReason.MALFORMED_OUTPUT,
   UNEXPECTED_TOOL_CALL: FinishReason.MALFORMED_OUTPUT,
   CONTINUATION: FinishReason.PAUSED,
-};
+});

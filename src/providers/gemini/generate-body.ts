@@ -7,6 +7,7 @@ import { noteForeignState } from "../note-foreign-state.ts";
 import type { TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import { createTranslationLog, type TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 import { toContents } from "./contents.ts";
 import { toGenerationConfig } from "./generation-config.ts";
 import { traitsOf } from "./model-traits.ts";
@@ -50,12 +51,12 @@ function withoutNothing(config: JsonOutObject): JsonOutObject | undefined {
   return Object.values(config).some((value) => value !== undefined) ? config : undefined;
 }
 
-const tierNames: Readonly<Record<string, string>> = {
+const tierNames = wordTable<string>({
   default: "standard",
   standard: "standard",
   flex: "flex",
   priority: "priority",
-};
+});
 
 function toServiceTier(tier: string, dialect: GenerateDialect, log: TranslationLog): string | undefined {
   if (tier === "") return undefined;

@@ -2,6 +2,7 @@ import { type CompleteRequest, type FunctionTool, type ProviderTool, ToolMode } 
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
+import { wordTable } from "../word-table.ts";
 
 /** `tools` (ai.google.dev/api/caching#Tool); `undefined` without any. */
 export function toTools(
@@ -33,7 +34,7 @@ function toDeclaration(tool: FunctionTool): JsonOutObject {
   };
 }
 
-const keyByName: Readonly<Record<string, string>> = {
+const keyByName = wordTable<string>({
   web_search: "googleSearch",
   google_search: "googleSearch",
   google_search_retrieval: "googleSearchRetrieval",
@@ -44,7 +45,7 @@ const keyByName: Readonly<Record<string, string>> = {
   computer_use: "computerUse",
   enterprise_web_search: "enterpriseWebSearch",
   retrieval: "retrieval",
-};
+});
 
 function toGoogleTool(
   tool: ProviderTool,

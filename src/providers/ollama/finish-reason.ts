@@ -1,9 +1,10 @@
 import { FinishReason } from "../../contract.ts";
+import { wordTable } from "../word-table.ts";
 
-const reasonByWord: Readonly<Record<string, FinishReason>> = {
+const reasonByWord = wordTable<FinishReason>({
   stop: FinishReason.STOP,
   length: FinishReason.MAX_TOKENS,
-};
+});
 
 /** `done_reason`; calls decide over the word, since with them it is "stop" too. Servers before 0.1.38 give none. */
 export function toFinishReason(word: string, hasCalls: boolean): FinishReason {

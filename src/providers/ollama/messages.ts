@@ -107,9 +107,11 @@ function place(part: Part, field: string, places: Places, context: Context): voi
     case "provider":
       log.dropped(`${field}.provider`, `content of ${content.value.provider} has no place in a message`);
       return;
+    case "toolResult":
+      placeResult(content.value, `${field}.tool_result`, log);
+      return;
     case "audio":
     case "video":
-    case "toolResult":
       log.unsupported(fieldOfContent(field, content), "the provider does not take this in a message of this role");
       return;
     case undefined:
@@ -117,6 +119,12 @@ function place(part: Part, field: string, places: Places, context: Context): voi
     default:
       content satisfies never;
   }
+}
+
+/** Results of the caller's own tools have a message of their own. */
+function placeResult({ providerExecuted }: ToolResult, field: string, log: TranslationLog): void {
+  if (providerExecuted) log.dropped(field, "the provider takes back no results of tools that a provider ran");
+  else log.unsupported(field, "tool results belong into a message of role TOOL");
 }
 
 function isForeign({ state }: Part, { aliases }: Context): boolean {

@@ -4,6 +4,7 @@ import type { StreamEvent } from "../../../domain/stream-event.ts";
 import { asArray, asNumber, asObject, asString, type JsonRecord } from "../../../wire/json.ts";
 import { createPartTracker } from "../../part-tracker.ts";
 import type { ReadContext } from "../../provider.ts";
+import { wordTable } from "../../word-table.ts";
 import type { AnswerRules } from "../answer-rules.ts";
 import { createContentFilterFindings } from "../content-filters.ts";
 import { toFailureInside } from "../failure.ts";
@@ -152,11 +153,11 @@ export class ResponsesAnswer {
   }
 }
 
-const reasonOfIncomplete: Readonly<Record<string, FinishReason>> = {
+const reasonOfIncomplete = wordTable<FinishReason>({
   max_output_tokens: FinishReason.MAX_TOKENS,
   max_tokens: FinishReason.MAX_TOKENS,
   content_filter: FinishReason.CONTENT_FILTER,
-};
+});
 
 function toSlot(type: string, event: WireResponseEvent): Slot | undefined {
   switch (type) {

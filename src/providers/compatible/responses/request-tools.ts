@@ -1,17 +1,18 @@
 import { type CompleteRequest, type ProviderTool, type Tool, ToolMode } from "../../../contract.ts";
 import type { JsonOut, JsonOutObject } from "../../json-writer.ts";
 import { providerOptionsOf } from "../../provider-options.ts";
+import { wordTable } from "../../word-table.ts";
 import { toRawJson } from "../request-messages.ts";
 import type { InputContext } from "./request-input.ts";
 
 /** Portable names of tools that the provider runs: their type, and what it needs when the caller says nothing. */
-const portableTools: Readonly<Record<string, JsonOutObject>> = {
+const portableTools = wordTable<JsonOutObject>({
   web_search: { type: "web_search" },
   file_search: { type: "file_search" },
   image_generation: { type: "image_generation" },
   code_execution: { type: "code_interpreter", container: { type: "auto" } },
   code_interpreter: { type: "code_interpreter", container: { type: "auto" } },
-};
+});
 
 /** Tools and the choice among them. Unlike in chat completions, the members of a function stand at the top. */
 export function toResponsesTools(request: CompleteRequest, context: InputContext): JsonOutObject {

@@ -1,12 +1,13 @@
 import { asString } from "../../../wire/json.ts";
+import { wordTable } from "../../word-table.ts";
 import type { WireItem } from "./wire.ts";
 
 /** Items of tools that the provider runs itself, by type. The others wait for the caller (computer, shell, patches). */
-const toolByType: Readonly<Record<string, string>> = {
+const toolByType = wordTable<string>({
   web_search_call: "web_search",
   file_search_call: "file_search",
   code_interpreter_call: "code_interpreter",
-};
+});
 
 /** Name of the tool that an item is a call of; `undefined`: no call of a tool that the provider runs. */
 export function serverToolName(item: WireItem): string | undefined {
