@@ -3,7 +3,7 @@ import type { CallFailure } from "../../domain/call-failure.ts";
 import { encodeStatus, toStatus } from "../status.ts";
 
 /** The compressions of requests that every path takes; responses are never compressed. */
-export const acceptedEncodings = "identity,gzip";
+const acceptedEncodings = "identity,gzip";
 
 /** Adds response headers that are known before the first message. */
 type HeaderSource = { addHeaders(headers: OutgoingHttpHeaders): void };
