@@ -48,6 +48,7 @@ export function toConfig(raw: RawConfig, baseDir: string): Config {
       mtls: raw.authentication.mtls.map(toMtls),
     },
     limits: raw.limits.map(toLimit),
+    queue: { waitMsMax: raw.queue.max_wait, waitingMax: raw.queue.max_waiting },
     budgets: raw.budgets.map(toBudget),
     alerts: raw.alerts && { webhook: raw.alerts.webhook, secret: toSecret(raw.alerts.secret, baseDir) },
     prices: { overridesFile: resolved(baseDir, raw.prices.overrides) },
@@ -167,6 +168,7 @@ function toTarget(raw: RawModel["targets"][number]): TargetConfig {
       reasoning: raw.facts.reasoning,
       tools: raw.facts.tools,
       jsonSchema: raw.facts.json_schema,
+      operations: raw.facts.operations?.map((name) => (name === "generate_images" ? "generateImages" : name)),
     },
   };
 }

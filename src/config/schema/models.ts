@@ -5,6 +5,8 @@ import { duration, modelName, name, text, whole } from "./scalars.ts";
 const flag = () => z.boolean({ error: "must be true or false" }).optional();
 const modality = z.enum(["text", "image", "audio", "video", "document"]);
 
+const operation = z.enum(["chat", "embed", "rerank", "moderate", "generate_images", "speech", "transcribe"]);
+
 const target = z.strictObject({
   id: text.optional().describe("Name in attempts and events. Absent: `<provider>/<model>`."),
   provider: name.describe("Id of an entry of `providers`."),
@@ -27,6 +29,7 @@ const target = z.strictObject({
       reasoning: flag().describe("Whether the model reasons."),
       tools: flag().describe("Whether the model calls tools."),
       json_schema: flag().describe("Whether the model keeps to a JSON Schema."),
+      operations: z.array(operation).optional().describe("What the model is for. Absent and not known: chat."),
     })
     .prefault({})
     .describe("What is known of the model, where the catalogue is wrong or silent."),
