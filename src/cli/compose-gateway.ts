@@ -143,7 +143,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   const gateway = new CompletionGateway({
     authenticator,
     router,
-    admission: admission.control,
+    admission: admission.port,
     ledger,
     pricer: catalogue,
     credentials,

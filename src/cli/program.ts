@@ -47,6 +47,8 @@ function createProgram(io: CommandIo, exit: Exit, controlHelp: string): Command 
   addSimulate(program, controlHelp);
   addKeys(program, io);
   addUsage(program, io, exit);
+  addApply(program, io, exit);
+  addAudit(program, io);
   addNats(program, io);
   return program;
 }
@@ -249,6 +251,50 @@ function withGateway(command: Command): Command {
 
 function withKey<Options extends { readonly key?: string | undefined }>(options: Options, io: CommandIo) {
   return { ...options, key: options.key ?? io.environment["LLM_GATEWAY_KEY"] };
+}
+
+function addApply(program: Command, io: CommandIo, exit: Exit): void {
+  program
+    .command("apply")
+    .description("Make keys, budgets and routes of a running gateway as a file says. What it does not name stays.")
+    .requiredOption("-f, --file <file>", "YAML with budgets, routes and keys, under the names of the contract")
+    .option("--dry-run", "say what would change, and change nothing; exit code 1 when something would", false)
+    .addOption(
+      new Option("--grace <duration>", "how long the secret before works after a key got another")
+        .argParser(duration)
+        .default(dayMs, "24h"),
+    )
+    .option("-a, --address <address>", "gateway: host:port, or a URL for TLS", defaultAddress)
+    // Not a default of the option: help would print it.
+    .option(
+      "-k, --key <secret>",
+      "secret of a key with the role admin or platform (default: the variable LLM_GATEWAY_KEY)",
+    )
+    .option("--ca <file>", "certificates that the gateway's is checked against, PEM")
+    .addHelpText(
+      "after",
+      examples(
+        "llm-gateway apply --file objects.yaml --dry-run",
+        "llm-gateway apply --file objects.yaml --address gateway.internal:50051",
+      ),
+    )
+    .action(async ({ grace, ...options }: Omit<import("./apply.ts").ApplyOptions, "graceMs"> & { grace: number }) => {
+      const { apply } = await import("./apply.ts");
+      exit.code = await apply({ ...withKey(options, io), graceMs: grace }, io);
+    });
+}
+
+function addAudit(program: Command, io: CommandIo): void {
+  const audit = program.command("audit").description("The audit log of a gateway.");
+  audit
+    .command("verify")
+    .description("Check that no record was changed, taken out or put in. Exit code 1 when one was.")
+    .requiredOption("--dir <folder>", "folder of the log: audit in the data folder")
+    .addHelpText("after", examples("llm-gateway audit verify --dir data/audit"))
+    .action(async (options: { dir: string }) => {
+      const { auditVerify } = await import("./audit-verify.ts");
+      await auditVerify(options, io);
+    });
 }
 
 function addNats(program: Command, io: CommandIo): void {

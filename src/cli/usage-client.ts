@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { UsageService } from "../contract.ts";
 import { CommandError } from "./command-error.ts";
@@ -7,7 +7,7 @@ import { CommandError } from "./command-error.ts";
 export type GatewayAddress = {
   /** "host:port", or with "http://" or "https://" before it. */
   readonly address: string;
-  /** Secret of a key with the role `usage`. */
+  /** Secret of a key that may call what is called. */
   readonly key: string | undefined;
   /** PEM file with certificates that the gateway's is checked against. */
   readonly ca?: string | undefined;
@@ -15,6 +15,11 @@ export type GatewayAddress = {
 
 /** A client of a running gateway's UsageService. Throws `CommandError` when it cannot be made of these options. */
 export function createUsageClient(gateway: GatewayAddress): Client<typeof UsageService> {
+  return createClient(UsageService, createGatewayTransport(gateway));
+}
+
+/** Calls to a running gateway with a key. Throws `CommandError` when it cannot be made of these options. */
+export function createGatewayTransport(gateway: GatewayAddress): Transport {
   const { key } = gateway;
   if (key === undefined || key === "") {
     throw new CommandError("say a key: set LLM_GATEWAY_KEY, or write --key", { exitCode: 2 });
@@ -26,7 +31,7 @@ export function createUsageClient(gateway: GatewayAddress): Client<typeof UsageS
     return next(request);
   };
   const nodeOptions = gateway.ca === undefined ? {} : { ca: readCertificates(gateway.ca) };
-  return createClient(UsageService, createGrpcTransport({ baseUrl, interceptors: [authorise], nodeOptions }));
+  return createGrpcTransport({ baseUrl, interceptors: [authorise], nodeOptions });
 }
 
 /** One line for what a call of the gateway failed with. */

@@ -7,6 +7,7 @@ import type { Config, KeyConfig } from "../../config/config.ts";
 import { adminKeys, ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { Caller } from "../../domain/principal.ts";
+import type { KeyDirectory } from "../../policy/key-directory.ts";
 import type { ObjectStore, StoredObject } from "../../state/objects/object-store.ts";
 import type { AuditKind, AuditTrail } from "../audit/audit-trail.ts";
 import { changeObject, replaceObject } from "../change-object.ts";
@@ -22,11 +23,12 @@ import { checkKey } from "./check-key.ts";
 import { createdAtMs, type KeyIndex, type StoredKey, toKeyObject } from "./key-index.ts";
 import { copyKey, formatKeyRecord, type KeyRecord, parseKeyRecord } from "./key-record.ts";
 import type { KeyUses } from "./key-uses.ts";
-import { secretBytes, toSecret } from "./secret.ts";
+import { fromDigest, type Secret, secretBytes, toSecret } from "./secret.ts";
 
 export type KeyAdministrationParts = {
   readonly store: ObjectStore;
   readonly index: KeyIndex;
+  readonly directory: Pick<KeyDirectory, "find">;
   readonly uses: Pick<KeyUses, "lastUseMs" | "forget">;
   /** Keys of the configuration file: shown, never changed. */
   readonly configKeys: readonly KeyConfig[];
@@ -102,7 +104,8 @@ export class KeyAdministration {
   }
 
   async rotate(caller: Caller, request: adminKeys.RotateKeyRequest): Promise<adminKeys.RotateKeyResponse> {
-    const secret = toSecret(this.#parts.randomBytes(secretBytes));
+    const secret = this.#secretOf(request.secretSha256);
+    this.#assertOwnSecret(request.keyId, secret);
     const stored = await this.#change(caller, request.keyId, "", (record, nowMs) => {
       const key = copyKey(record.key);
       key.secretHint = secret.hint;
@@ -133,17 +136,18 @@ export class KeyAdministration {
 
   async #create(
     caller: Caller,
-    { key: wanted, requestId }: adminKeys.CreateKeyRequest,
+    { key: wanted, requestId, secretSha256 }: adminKeys.CreateKeyRequest,
     payload: string,
   ): Promise<adminKeys.CreateKeyResponse> {
-    const { store, index, nowMs, randomBytes } = this.#parts;
-    const secret = toSecret(randomBytes(secretBytes));
+    const { store, index, nowMs } = this.#parts;
+    const secret = this.#secretOf(secretSha256);
     const key = this.#toNewKey(caller, wanted ?? create(adminKeys.KeySchema), requestId);
     key.secretHint = secret.hint;
     key.createTime = timestampFromMs(nowMs());
     key.updateTime = key.createTime;
     this.#assertFit(caller, key);
     this.#assertBudgetsMayChange(caller, [], key.budgetIds);
+    this.#assertOwnSecret(key.keyId, secret);
     const record: KeyRecord = {
       key,
       digest: secret.digest,
@@ -160,6 +164,17 @@ export class KeyAdministration {
     });
     await this.#audit("key.created", caller, key.keyId);
     return create(adminKeys.CreateKeyResponseSchema, { key: this.#toAnswer(stored), secret: secret.text });
+  }
+
+  #secretOf(digest: string): Secret {
+    return digest === "" ? toSecret(this.#parts.randomBytes(secretBytes)) : fromDigest(digest);
+  }
+
+  /** Of two keys with one secret nobody could say who calls. */
+  #assertOwnSecret(keyId: string, { digest }: Secret): void {
+    const holder = this.#parts.directory.find(digest);
+    if (holder === undefined || holder.caller.keyId === keyId) return;
+    throw new CallFailure(ErrorReason.CONFLICT, "another key has this secret");
   }
 
   /** What was asked for, without output fields, with an id and a project. */

@@ -72,6 +72,7 @@ export async function openAdministration(parts: AdministrationParts): Promise<Op
     services: {
       keys: new KeyAdministration({
         index,
+        directory,
         uses,
         configKeys: config.keys,
         ownerOfBudget: (budgetId) => budgets.find(budgetId)?.record.projectId,

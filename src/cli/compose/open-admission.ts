@@ -1,12 +1,18 @@
 import type { Config } from "../../config/config.ts";
 import { connectNats } from "../../ledger/publisher/connect-nats.ts";
-import type { Clock } from "../../pipeline/ports.ts";
+import type { Admission, Clock } from "../../pipeline/ports.ts";
 import { type AdmissionControl, createAdmission, type KeyBindings } from "../../policy/admission.ts";
+import { AdmissionQueue } from "../../policy/admission-queue.ts";
 import type { BudgetAlert } from "../../policy/budgets/budget-alerts.ts";
 import type { CredentialParts } from "../../upstream/credentials/credential-parts.ts";
 import { toNatsAccess } from "./to-nats-access.ts";
 
-export type OpenAdmission = { readonly control: AdmissionControl; close(): Promise<void> };
+export type OpenAdmission = {
+  readonly control: AdmissionControl;
+  /** What calls go through: the control, or the queue before it. */
+  readonly port: Admission;
+  close(): Promise<void>;
+};
 
 /** What was spent is told to the store this often, so that other instances and a restart see it. */
 const reportMs = 2_000;
@@ -31,8 +37,10 @@ export async function openAdmission(
   });
   const timer = setInterval(() => void control.report(clock.nowMs()), reportMs); // Never rejects.
   timer.unref();
+  const { waitMsMax, waitingMax } = config.queue;
   return {
     control,
+    port: waitMsMax === 0 ? control : new AdmissionQueue({ admission: control, clock, waitMsMax, waitingMax }),
     close: async () => {
       clearInterval(timer);
       await control.close();
