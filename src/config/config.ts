@@ -176,6 +176,8 @@ export type Config = {
   readonly keys: readonly KeyConfig[];
   readonly authentication: { readonly jwt: readonly JwtIssuerConfig[]; readonly mtls: readonly MtlsConfig[] };
   readonly limits: readonly LimitConfig[];
+  /** Calls that a rate or concurrency limit would refuse wait so long for it; 0: they are refused at once. */
+  readonly queue: { readonly waitMsMax: number; readonly waitingMax: number };
   readonly budgets: readonly BudgetConfig[];
   /** `undefined`: no webhook. */
   readonly alerts?: { readonly webhook: string; readonly secret: SecretReference } | undefined;

@@ -1,6 +1,13 @@
 import * as z from "zod";
 import { defaults, limits } from "./defaults.ts";
-import { authenticationSection, budgetEntry, keyEntry, limitEntry, tenantsSection } from "./schema/access.ts";
+import {
+  authenticationSection,
+  budgetEntry,
+  keyEntry,
+  limitEntry,
+  queueSection,
+  tenantsSection,
+} from "./schema/access.ts";
 import { alertsSection } from "./schema/alerts.ts";
 import { cacheSection, guardrailsSection, promptsSection } from "./schema/later.ts";
 import { modelEntry, ruleEntry } from "./schema/models.ts";
@@ -48,6 +55,7 @@ export function configSchema(known: KnownNames) {
       .max(limits.limitsMax, `must have at most ${limits.limitsMax} limits`)
       .prefault([])
       .describe("Rates and concurrency."),
+    queue: queueSection.prefault({}).describe("Waiting for a limit that is short, instead of being refused."),
     budgets: z
       .array(budgetEntry)
       .max(limits.budgetsMax, `must have at most ${limits.budgetsMax} budgets`)

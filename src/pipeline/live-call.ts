@@ -268,9 +268,8 @@ export class LiveCall {
     });
   }
 
-  /** The call turned out to be a replay of another: it has no life and no event of its own. */
+  /** The call turned out to be a replay of another: it has no life and no event of its own, but still its deadline. */
   dissolve(): void {
-    this.scope.close();
     this.#onOver();
   }
 
@@ -325,6 +324,7 @@ export class LiveCall {
       inputTokens: account.inputTokensEstimated,
       maxOutputTokens,
       deadlineMs: this.deadlineMs,
+      priority: priorityByTier[request.serviceTier] ?? 1,
       // Priced only when a budget asks.
       get worstCostNanoUsd() {
         const usages = unitsMost?.(tokens.inputTokens) ?? [create(UsageSchema, tokens)];
@@ -363,6 +363,8 @@ type AttemptStep = Extract<RouteStep, { kind: "attempt" }>;
 function ignoreRefusal(): void {}
 
 const nothingSeen = { status: 0, headers: {} } as const;
+
+const priorityByTier: Readonly<Record<string, number>> = { priority: 2, flex: 0, batch: 0 };
 
 function outputTokensMax(request: CompleteRequest, candidates: readonly PlannedTarget[], assumed: number): number {
   const asked = request.sampling?.maxOutputTokens;

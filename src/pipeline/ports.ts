@@ -184,6 +184,8 @@ export type AdmissionRequest = {
   readonly worstCostNanoUsd: bigint | undefined;
   /** Unix milliseconds after which waiting is pointless; `undefined`: no deadline. */
   readonly deadlineMs: number | undefined;
+  /** Who waits goes in this order: 2 for the service tier "priority", 0 for "flex" and "batch", 1 for all others. */
+  readonly priority: number;
 };
 
 export interface Admission {

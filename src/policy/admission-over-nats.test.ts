@@ -53,6 +53,7 @@ function requestFor(worst: number): AdmissionRequest {
     maxOutputTokens: 1,
     worstCostNanoUsd,
     deadlineMs: undefined,
+    priority: 1,
   };
 }
 

@@ -50,6 +50,7 @@ function requestWith(change: Partial<AdmissionRequest> = {}): AdmissionRequest {
     maxOutputTokens: 50,
     worstCostNanoUsd: 10n,
     deadlineMs: undefined,
+    priority: 1,
     ...change,
   };
 }

@@ -58,6 +58,7 @@ function requestOf(keyId: string, change: Partial<AdmissionRequest> = {}): Admis
     maxOutputTokens: 1,
     worstCostNanoUsd: 10n,
     deadlineMs: undefined,
+    priority: 1,
     ...change,
   };
 }

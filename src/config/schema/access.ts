@@ -1,7 +1,7 @@
 // Who may call, and how much: tenants, keys, tokens, certificates, limits, budgets.
 import * as z from "zod";
 import { limits } from "../defaults.ts";
-import { httpUrl, instant, modelName, name, text, whole } from "./scalars.ts";
+import { duration, httpUrl, instant, modelName, name, text, whole } from "./scalars.ts";
 
 const roles = z
   .array(z.enum(["inference", "usage", "admin", "platform"]))
@@ -136,6 +136,14 @@ export const limitEntry = z.strictObject({
     .enum(["closed", "open", "local_share"])
     .prefault("closed")
     .describe("When the shared state cannot be reached: refuse, let through, or count alone."),
+});
+
+/** `queue:`. */
+export const queueSection = z.strictObject({
+  max_wait: duration({ minMs: 0, maxMs: limits.timeoutMsMax })
+    .prefault("0s")
+    .describe("Longest wait, within the caller's deadline. 0s: refused at once."),
+  max_waiting: whole(0, limits.connectionsMax).prefault(1_000).describe("Most calls that wait."),
 });
 
 const usd = z
