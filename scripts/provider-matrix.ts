@@ -29,6 +29,9 @@ export function requestPart(): string {
     "## Kinds",
     "`kind:` of an entry of `providers:`. What each needs stands in [configuration.md](configuration.md#kinds-of-providers), too.",
     kindTable(),
+    "## Operations",
+    "What each kind does beside chat. A model has to be made for it: see `facts.operations` in [configuration.md](configuration.md#models).",
+    operationTable(),
     "## Dialects",
     "`dialect:` of kind `openai-compatible`: servers that speak OpenAI's chat completions with differences of their own. One that is not listed is `generic`, with its `base_url`.",
     dialectTable(),
@@ -86,6 +89,26 @@ function kindTable(): string {
     ];
   });
   return table(["kind", "needs", "takes", "`api`", "credentials", "a chat goes to, for example"], rows);
+}
+
+const operationHeads = {
+  countTokens: "counts tokens",
+  embed: "Embed",
+  rerank: "Rerank",
+  moderate: "Moderate",
+  generateImages: "GenerateImages",
+  speech: "StreamSpeech",
+  transcribe: "Transcribe",
+} as const;
+
+function operationTable(): string {
+  const names = Object.keys(operationHeads) as readonly (keyof typeof operationHeads)[];
+  const place = { baseUrl: "https://host", region: "us-east-1", project: "acme", location: "global" };
+  const rows = providerKinds.map((kind) => {
+    const provider = createProvider({ id: kind, kind, ...place });
+    return [code(kind), ...names.map((name) => (provider[name] === undefined ? "" : "yes"))];
+  });
+  return table(["kind", ...names.map((name) => operationHeads[name])], rows);
 }
 
 function dialectTable(): string {

@@ -10,7 +10,7 @@ import { azureDialect } from "../compatible/dialects.ts";
 import { toFailure } from "../compatible/failure.ts";
 import { isReasoningModel, lacksOfModel } from "../compatible/openai-model.ts";
 import type { OperationRules } from "../compatible/operation-rules.ts";
-import { createOpenAiOperations } from "../compatible/operations.ts";
+import { createHostedOperations } from "../compatible/operations.ts";
 import type { ResponsesRules } from "../compatible/responses/request.ts";
 import { createResponsesOperation } from "../compatible/responses/responses-operation.ts";
 import type { ChatOperation, ProviderFactory, ProviderSettings } from "../provider.ts";
@@ -32,7 +32,7 @@ export const createAzureOpenAiProvider: ProviderFactory = (settings) => {
     authorise: withAzureCredential,
     toFailure,
     chat: toChat(settings, base, aliases, { providerName: name, thinkTags: false }),
-    ...createOpenAiOperations(operationRules, name),
+    ...createHostedOperations(operationRules),
   };
 };
 

@@ -9,14 +9,21 @@ import { createTranscribeOperation } from "./transcribe.ts";
 
 type Operations = Pick<Provider, "embed" | "rerank" | "moderate" | "generateImages" | "transcribe" | "speech">;
 
-/** What OpenAI's API has beside chat. `name`: how findings name the provider. */
-export function createOpenAiOperations(rules: OperationRules, name: string): Operations {
+/** What every place that hosts OpenAI's API has beside chat. */
+export function createHostedOperations(rules: OperationRules): Operations {
   return {
     embed: createEmbedOperation(rules),
-    moderate: createModerateOperation({ ...rules, source: name, images: true }),
     generateImages: createImagesOperation(rules),
     transcribe: createTranscribeOperation(rules),
     speech: createSpeechOperation(rules),
+  };
+}
+
+/** The same, and the moderation of OpenAI's own API. `name`: how findings name the provider. */
+export function createOpenAiOperations(rules: OperationRules, name: string): Operations {
+  return {
+    ...createHostedOperations(rules),
+    moderate: createModerateOperation({ ...rules, source: name, images: true }),
   };
 }
 
