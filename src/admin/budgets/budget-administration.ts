@@ -63,9 +63,14 @@ export class BudgetAdministration {
   }
 
   async get(caller: Caller, { budgetId }: adminBudgets.GetBudgetRequest): Promise<adminBudgets.GetBudgetResponse> {
-    const known = this.#visible(caller).find(({ budget }) => budget.budgetId === budgetId);
-    if (known === undefined) throw this.#notFound(caller, budgetId);
-    return create(adminBudgets.GetBudgetResponseSchema, { budget: await this.#withFigures(known) });
+    const stored = this.#parts.index.find(budgetId);
+    const [configured] = configuredBudgets(
+      this.#parts.configBudgets.filter(({ id }) => id === budgetId),
+      caller,
+    );
+    const own = stored !== undefined && mayAdminister(caller, stored.record.projectId) ? toShown(stored) : configured;
+    if (own === undefined) throw this.#notFound(caller, budgetId);
+    return create(adminBudgets.GetBudgetResponseSchema, { budget: await this.#withFigures(own) });
   }
 
   async list(caller: Caller, request: adminBudgets.ListBudgetsRequest): Promise<adminBudgets.ListBudgetsResponse> {

@@ -40,6 +40,9 @@ export type KeyAdministrationParts = {
   readonly randomBytes: (length: number) => Uint8Array;
 };
 
+/** A key that may be answered; only those of a page are made. */
+type Listed = { readonly projectId: string; readonly position: string; readonly toKey: () => adminKeys.Key };
+
 /** Fields of a key that UpdateKey changes. */
 const changeable = [
   "display_name",
@@ -71,20 +74,23 @@ export class KeyAdministration {
   }
 
   get(caller: Caller, { keyId }: adminKeys.GetKeyRequest): adminKeys.GetKeyResponse {
-    const known = this.#visible(caller).find(({ key }) => key.keyId === keyId);
-    if (known === undefined) throw this.#notFound(caller, keyId);
-    return create(adminKeys.GetKeyResponseSchema, { key: known.key });
+    const stored = this.#parts.index.find(keyId);
+    const configured = this.#configKeys.get(keyId);
+    const projectId = stored?.record.key.projectId ?? configured?.projectId;
+    if (projectId === undefined || !mayAdminister(caller, projectId)) throw this.#notFound(caller, keyId);
+    const key = stored === undefined ? configured && this.#fromConfig(configured) : this.#toAnswer(stored);
+    return create(adminKeys.GetKeyResponseSchema, key === undefined ? {} : { key });
   }
 
   list(caller: Caller, request: adminKeys.ListKeysRequest): adminKeys.ListKeysResponse {
     const after = request.pageToken === "" ? "" : fromPageToken(request.pageToken);
-    const keys = this.#visible(caller)
-      .filter(({ key, position }) => position > after && isOfProject(key, request.projectId))
+    const keys = this.#listed(caller)
+      .filter(({ projectId, position }) => position > after && isOfProject(projectId, request.projectId))
       .sort((a, b) => (a.position < b.position ? -1 : 1));
     const page = keys.slice(0, pageSizeOf(request.pageSize));
     const last = page.at(-1);
     return create(adminKeys.ListKeysResponseSchema, {
-      keys: page.map(({ key }) => key),
+      keys: page.map(({ toKey }) => toKey()),
       nextPageToken: last === undefined || page.length === keys.length ? "" : toPageToken(last.position),
     });
   }
@@ -261,13 +267,19 @@ export class KeyAdministration {
 
   // ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Keys of the file and of the store that the caller administers, as they are answered. */
-  #visible(caller: Caller): readonly { readonly key: adminKeys.Key; readonly position: string }[] {
-    const stored = [...this.#parts.index.values()].filter(({ record }) => mayAdminister(caller, record.key.projectId));
-    const configured = this.#parts.configKeys.filter(({ projectId }) => mayAdminister(caller, projectId));
-    return [...stored.map((one) => this.#toAnswer(one)), ...configured.map((one) => this.#fromConfig(one))].map(
-      (key) => ({ key, position: positionOf(key) }),
-    );
+  /** Keys of the file and of the store that the caller administers, in no order. */
+  #listed(caller: Caller): readonly Listed[] {
+    const stored = [...this.#parts.index.values()].map((one) => ({
+      projectId: one.record.key.projectId,
+      position: positionOf(one.record.key.keyId, createdAtMs(one.record)),
+      toKey: () => this.#toAnswer(one),
+    }));
+    const configured = this.#parts.configKeys.map((one) => ({
+      projectId: one.projectId,
+      position: positionOf(one.id, 0),
+      toKey: () => this.#fromConfig(one),
+    }));
+    return [...stored, ...configured].filter(({ projectId }) => mayAdminister(caller, projectId));
   }
 
   #toAnswer({ record, revision }: StoredKey): adminKeys.Key {
@@ -328,14 +340,14 @@ function createdBefore(current: StoredObject, record: KeyRecord): CallFailure {
   );
 }
 
-function isOfProject(key: adminKeys.Key, projectId: string): boolean {
-  return projectId === "" || key.projectId === projectId;
+function isOfProject(own: string, wanted: string): boolean {
+  return wanted === "" || own === wanted;
 }
 
 const timeDigits = 15;
 
-/** Sorts newest first, then by id. */
-function positionOf(key: adminKeys.Key): string {
-  const age = 10 ** timeDigits - 1 - createdAtMs(key);
-  return `${String(age).padStart(timeDigits, "0")}/${key.keyId}`;
+/** Sorts newest first, then by id; keys of the configuration come last. */
+function positionOf(keyId: string, createdMs: number): string {
+  const age = 10 ** timeDigits - 1 - createdMs;
+  return `${String(age).padStart(timeDigits, "0")}/${keyId}`;
 }

@@ -80,7 +80,7 @@ export class KeyIndex {
   }
 }
 
-/** Unix milliseconds; 0 for keys of the configuration file. */
-export function createdAtMs({ createTime }: KeyRecord["key"]): number {
-  return createTime === undefined ? 0 : timestampMs(createTime);
+/** Unix milliseconds. */
+export function createdAtMs({ key }: KeyRecord): number {
+  return key.createTime === undefined ? 0 : timestampMs(key.createTime);
 }

@@ -1,5 +1,5 @@
 // A key as it is stored: the contract's message without what is only answered, and what callers never see.
-import { clone, create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { clone, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { adminKeys } from "../../contract.ts";
 import type { DirectoryKey } from "../../policy/key-directory.ts";
@@ -56,8 +56,4 @@ export function toDirectoryKey({ key, digest, previous }: KeyRecord): DirectoryK
 /** A copy to change; messages that were given out stay as they are. */
 export function copyKey(key: adminKeys.Key): adminKeys.Key {
   return clone(adminKeys.KeySchema, key);
-}
-
-export function emptyKey(): adminKeys.Key {
-  return create(adminKeys.KeySchema);
 }
