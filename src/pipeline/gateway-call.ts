@@ -14,6 +14,7 @@ import {
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
 import { authoriseMethod, mayUseModel, modelRefusal } from "../policy/authorise.ts";
+import { type StopCause, Stopped } from "./call-scope.ts";
 import { complete } from "./complete.ts";
 import { countTokens } from "./count-tokens.ts";
 import type { LiveCall } from "./live-call.ts";
@@ -30,7 +31,13 @@ import type {
 } from "./ports.ts";
 import { messageDigest, payloadDigest } from "./replay/payload-digest.ts";
 import { replayAsStream } from "./replay/replay-as-stream.ts";
-import type { OperationAnswer, ReplayEnd, ReplayEntry, ReplayStore } from "./replay/replay-store.ts";
+import {
+  abandoned,
+  type OperationAnswer,
+  type ReplayEnd,
+  type ReplayEntry,
+  type ReplayStore,
+} from "./replay/replay-store.ts";
 import { StreamLife } from "./stream-complete.ts";
 import { SpeechLife } from "./stream-speech.ts";
 import { textPart } from "./text-part.ts";
@@ -40,6 +47,8 @@ export class GatewayCall implements OpenCall {
   readonly #replays: ReplayStore;
   readonly #isDraining: () => boolean;
   #replayedId: string | undefined;
+  /** The caller has gone: a call that reads another's answer tells it nothing more. */
+  #isGone = false;
 
   constructor(call: LiveCall, replays: ReplayStore, isDraining: () => boolean) {
     this.#call = call;
@@ -60,10 +69,10 @@ export class GatewayCall implements OpenCall {
     const refusal = this.#refusal(request);
     if (refusal !== undefined) return this.#refuse(request, refusal, sink);
     if (request.requestId === "") {
-      this.#run(complete(this.#call, request, sink), sink);
-      return this.#handle();
+      return this.#runAlone((hearing) => complete(this.#call, request, hearing), sink);
     }
-    const digest = payloadDigest(request);
+    const digest = digestOf(() => payloadDigest(request));
+    if (digest instanceof CallFailure) return this.#refuse(request, digest, sink);
     const known = this.#known(request, digest);
     if (known instanceof CallFailure) return this.#refuse(request, known, sink);
     return known === undefined ? this.#remembered(request, digest, sink) : this.#join(known, sink);
@@ -81,8 +90,10 @@ export class GatewayCall implements OpenCall {
       this.#run(life.run(start.value), sink);
       return { cancel: () => life.cancel(), resume: () => life.resume() };
     }
-    const digest = start.value.requestId === "" ? "" : payloadDigest(start.value);
-    const known = start.value.requestId === "" ? undefined : this.#known(start.value, digest);
+    const hasRequestId = start.value.requestId !== "";
+    const digest = hasRequestId ? digestOf(() => payloadDigest(start.value)) : "";
+    if (digest instanceof CallFailure) return this.#refuse(start.value, digest, sink);
+    const known = hasRequestId ? this.#known(start.value, digest) : undefined;
     if (known instanceof CallFailure) return this.#refuse(start.value, known, sink);
     if (known !== undefined) return this.#joinStream(known, request, sink);
     return this.#broadcast(request, start.value, digest, isResumable, sink);
@@ -91,8 +102,7 @@ export class GatewayCall implements OpenCall {
   countTokens(request: CountTokensRequest, sink: UnarySink<CountTokensResponse>): CallHandle {
     const refusal = this.#refusal(request.request);
     if (refusal !== undefined) return this.#refuse(request.request, refusal, sink);
-    this.#run(countTokens(this.#call, request, sink), sink);
-    return this.#handle();
+    return this.#runAlone((hearing) => countTokens(this.#call, request, hearing), sink);
   }
 
   operate<Method extends OperationMethod>(
@@ -112,10 +122,10 @@ export class GatewayCall implements OpenCall {
     const refusal = this.#refusal(view);
     if (refusal !== undefined) return this.#refuse(view, refusal, sink);
     if (view.requestId === "") {
-      this.#run(operation.run(this.#call, request, view, sink), sink);
-      return this.#handle();
+      return this.#runAlone((hearing) => operation.run(this.#call, request, view, hearing), sink);
     }
-    const digest = messageDigest(operation.requestSchema, request);
+    const digest = digestOf(() => messageDigest(operation.requestSchema, request));
+    if (digest instanceof CallFailure) return this.#refuse(view, digest, sink);
     const known = this.#known(view, digest);
     if (known instanceof CallFailure) return this.#refuse(view, known, sink);
     if (known !== undefined) return this.#joinOperation(known, operation, sink);
@@ -128,7 +138,7 @@ export class GatewayCall implements OpenCall {
     if (refusal !== undefined) return this.#refuse(view, refusal, sink);
     const life = new SpeechLife(this.#call, request, view, sink);
     this.#run(life.run(), sink);
-    return { cancel: () => this.#call.scope.stop("caller"), resume: () => life.resume() };
+    return { cancel: () => life.cancel(), resume: () => life.resume() };
   }
 
   reject(failure: CallFailure): void {
@@ -177,25 +187,25 @@ export class GatewayCall implements OpenCall {
   ): CallHandle {
     const entry = this.#begin(requestId, digest, false, false);
     entry.stop = () => this.#call.scope.stop("caller");
-    let isGone = false;
+    const hearing = new Hearing(sink);
     const kept: UnarySink<Response> = {
       succeed: (response) => {
         this.#replays.ended(entry, toEnd(response));
-        if (!isGone) sink.succeed(response);
+        hearing.succeed(response);
       },
       fail: (failure) => {
         this.#replays.ended(entry, { kind: "failure", failure });
-        if (!isGone) sink.fail(failure);
+        hearing.fail(failure);
       },
     };
     this.#run(
-      live(kept, () => this.#replays.ended(entry, cancelled)),
+      live(kept, () => this.#replays.ended(entry, abandoned)),
       kept,
     );
     return {
       cancel: () => {
-        isGone = true;
-        if (entry.waiting.length === 0) entry.stop();
+        hearing.stop();
+        this.#replays.disown(entry);
       },
       resume: () => {},
     };
@@ -215,13 +225,16 @@ export class GatewayCall implements OpenCall {
     const onWhole = (response: CompleteResponse): void => this.#replays.ended(entry, { kind: "response", response });
     const life = new StreamLife(this.#call, request.options, broadcast, onWhole);
     entry.stop = () => {
-      this.#call.scope.stop("caller");
-      broadcast.fail(cancelled.failure);
+      // False: the call is over, and its outcome is on its way.
+      if (this.#call.scope.stop("caller")) broadcast.fail(abandoned.failure);
     };
     entry.resume = () => life.resume();
     broadcast.attach(sink, 0);
     this.#run(life.run(start), broadcast);
-    return this.#readerHandle(entry, sink);
+    return {
+      cancel: () => broadcast.detach(sink),
+      resume: () => this.#drained(entry, sink),
+    };
   }
 
   #begin(requestId: string, digest: string, streaming: boolean, resumable: boolean): ReplayEntry {
@@ -239,7 +252,9 @@ export class GatewayCall implements OpenCall {
   // ── Calls that read another call's answer: no provider, no charge, no event ───────────────────────────────────────
 
   #known(request: CompleteRequest, digest: string): ReplayEntry | CallFailure | undefined {
-    const { caller, method } = this.#call.account.identity;
+    const { account, scope } = this.#call;
+    const { caller, method } = account.identity;
+    if (scope.cause !== undefined) return this.#call.toCallFailure(new Stopped(scope.cause));
     try {
       authoriseMethod(caller, method);
     } catch (error) {
@@ -276,49 +291,30 @@ export class GatewayCall implements OpenCall {
     sink: UnarySink<Response>,
     toAnswer: (end: ReplayEnd, wasOver: boolean) => Response | undefined,
   ): CallHandle {
-    this.#replay(entry);
     const wasOver = entry.end !== undefined;
-    let isGone = false;
-    this.#whenEnded(entry, (end) => {
-      if (isGone) return;
+    return this.#awaitEnd(entry, sink, (end) => {
       const answer = toAnswer(end, wasOver);
       if (answer !== undefined) sink.succeed(answer);
       else if (end.kind === "failure") sink.fail(end.failure);
       else sink.fail(otherMethod());
     });
-    return {
-      cancel: () => {
-        isGone = true;
-      },
-      resume: () => {},
-    };
   }
 
   #joinStream(entry: ReplayEntry, request: StreamCompleteRequest, sink: StreamSink): CallHandle {
-    this.#replay(entry);
-    if (entry.broadcast?.reaches(0) === true) {
-      this.#replays.follow(entry, sink, 0);
-      return this.#readerHandle(entry, sink);
-    }
+    if (entry.broadcast?.reaches(0) === true) return this.#follow(entry, sink, 0);
     const wasOver = entry.end !== undefined;
-    let isGone = false;
-    this.#whenEnded(entry, (end) => {
-      if (isGone) return;
+    return this.#awaitEnd(entry, sink, (end) => {
       if (end.kind === "failure") sink.fail(end.failure);
       else if (end.kind === "operation") sink.fail(otherMethod());
       else replayAsStream(replayed(end.response, wasOver), request.options?.repeatPartsAtEnd === true, sink);
     });
-    return {
-      cancel: () => {
-        isGone = true;
-      },
-      resume: () => {},
-    };
   }
 
   #resume(cursor: StreamCursor, sink: StreamSink): CallHandle {
-    const { caller, method } = this.#call.account.identity;
+    const { account, scope } = this.#call;
+    const { caller, method } = account.identity;
     try {
+      scope.throwIfStopped();
       authoriseMethod(caller, method);
     } catch (error) {
       return this.#refuse(undefined, this.#call.toCallFailure(error), sink);
@@ -328,28 +324,65 @@ export class GatewayCall implements OpenCall {
       const gone = new CallFailure(ErrorReason.CURSOR_EXPIRED, "the events after the cursor are not kept");
       return this.#refuse(undefined, gone, sink);
     }
-    this.#replay(entry);
-    this.#replays.follow(entry, sink, cursor.afterSequence);
-    return this.#readerHandle(entry, sink);
+    return this.#follow(entry, sink, cursor.afterSequence);
   }
 
-  #replay(entry: ReplayEntry): void {
+  /** Waits for the end of the other call, within the deadline of this one. */
+  #awaitEnd(entry: ReplayEntry, sink: FailureSink, hear: (end: ReplayEnd) => void): CallHandle {
+    this.#becomeReplay(entry);
+    const { scope } = this.#call;
+    const leave = this.#replays.wait(entry, (end) => {
+      scope.close();
+      hear(end);
+    });
+    scope.whenStopped((cause) => this.#leave(leave, cause, sink));
+    return this.#replayHandle();
+  }
+
+  /** Reads the other call's events, within the deadline of this one. */
+  #follow(entry: ReplayEntry, sink: StreamSink, afterSequence: number): CallHandle {
+    this.#becomeReplay(entry);
+    const { scope } = this.#call;
+    const reader: StreamSink = {
+      push: (sequence, event) => sink.push(sequence, event),
+      flush: () => sink.flush(),
+      succeed: () => {
+        scope.close();
+        sink.succeed();
+      },
+      fail: (failure) => {
+        scope.close();
+        sink.fail(failure);
+      },
+    };
+    scope.whenStopped((cause) => this.#leave(() => entry.broadcast?.detach(reader), cause, sink));
+    this.#replays.follow(entry, reader, afterSequence);
+    return this.#replayHandle(() => this.#drained(entry, reader));
+  }
+
+  /** The caller has gone, or has no time left. */
+  #leave(leave: () => void, cause: StopCause, sink: FailureSink): void {
+    leave();
+    if (!this.#isGone) sink.fail(this.#call.toCallFailure(new Stopped(cause)));
+  }
+
+  #replayHandle(resume: () => void = () => {}): CallHandle {
+    return {
+      cancel: () => {
+        this.#isGone = true;
+        this.#call.scope.stop("caller");
+      },
+      resume,
+    };
+  }
+
+  #becomeReplay(entry: ReplayEntry): void {
     this.#replayedId = entry.responseId;
     this.#call.dissolve();
   }
 
-  #whenEnded(entry: ReplayEntry, hear: (end: ReplayEnd) => void): void {
-    if (entry.end === undefined) entry.waiting.push(hear);
-    else queueMicrotask(() => hear(entry.end ?? cancelled)); // After the handle was returned.
-  }
-
-  #readerHandle(entry: ReplayEntry, sink: StreamSink): CallHandle {
-    return {
-      cancel: () => entry.broadcast?.detach(sink),
-      resume: () => {
-        if (entry.broadcast?.drained(sink) === true) entry.resume();
-      },
-    };
+  #drained(entry: ReplayEntry, reader: StreamSink): void {
+    if (entry.broadcast?.drained(reader) === true) entry.resume();
   }
 
   // ── Calls that do not begin ───────────────────────────────────────────────────────────────────────────────────────
@@ -361,33 +394,73 @@ export class GatewayCall implements OpenCall {
     return new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is shutting down", { retryAfterMs: 1_000 });
   }
 
-  #refuse(
-    request: CompleteRequest | undefined,
-    failure: CallFailure,
-    sink: { fail(failure: CallFailure): void },
-  ): CallHandle {
+  #refuse(request: CompleteRequest | undefined, failure: CallFailure, sink: FailureSink): CallHandle {
     if (request !== undefined) this.#call.account.request = request;
-    void this.#call.endFailed(failure).then((told) => sink.fail(told)); // Never rejects, as above.
-    return { cancel: () => {}, resume: () => {} };
+    let isGone = false;
+    void this.#call.endFailed(failure).then((told) => {
+      if (!isGone) sink.fail(told);
+    }); // Never rejects, as above.
+    return {
+      cancel: () => {
+        isGone = true;
+      },
+      resume: () => {},
+    };
   }
 
   /** The lives handle what they foresee; anything else is a bug, which must end the call and not the process. */
-  #run(life: Promise<void>, sink: { fail(failure: CallFailure): void }): void {
-    life.catch((error: unknown) => sink.fail(this.#call.toCallFailure(error)));
+  #run(life: Promise<void>, sink: FailureSink): void {
+    life.catch(async (error: unknown) => sink.fail(await this.#call.endFailed(error)));
   }
 
-  #handle(): CallHandle {
-    return { cancel: () => this.#call.scope.stop("caller"), resume: () => {} };
+  /** Of a unary call whose answer nobody else waits for. */
+  #runAlone<Response>(life: (sink: UnarySink<Response>) => Promise<void>, sink: UnarySink<Response>): CallHandle {
+    const hearing = new Hearing(sink);
+    this.#run(life(hearing), hearing);
+    return {
+      cancel: () => {
+        hearing.stop();
+        this.#call.scope.stop("caller");
+      },
+      resume: () => {},
+    };
   }
 }
 
-/** The first caller went away before there was an outcome: who joined may try again. */
-const cancelled = {
-  kind: "failure",
-  failure: new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the call that this one joined was cancelled", {
-    retryAfterMs: 0,
-  }),
-} as const satisfies ReplayEnd;
+type FailureSink = { fail(failure: CallFailure): void };
+
+/** Passes the answer on, unless the caller has gone meanwhile. */
+class Hearing<Response> implements UnarySink<Response> {
+  #sink: UnarySink<Response> | undefined;
+
+  constructor(sink: UnarySink<Response>) {
+    this.#sink = sink;
+  }
+
+  succeed(response: Response): void {
+    this.#sink?.succeed(response);
+  }
+
+  fail(failure: CallFailure): void {
+    this.#sink?.fail(failure);
+  }
+
+  stop(): void {
+    this.#sink = undefined;
+  }
+}
+
+/** A payload that JSON cannot hold, e.g. an infinite number in provider options, cannot be compared. */
+function digestOf(digest: () => string): string | CallFailure {
+  try {
+    return digest();
+  } catch (cause) {
+    return new CallFailure(ErrorReason.INVALID_REQUEST, "the request holds a value that JSON has no form for", {
+      violations: [{ field: "request_id", description: "needs a request whose every value has a JSON form" }],
+      cause,
+    });
+  }
+}
 
 function missingStart(): CallFailure {
   return new CallFailure(ErrorReason.INVALID_REQUEST, "the request is missing", {

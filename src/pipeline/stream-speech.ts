@@ -29,11 +29,14 @@ import { SpeechAttempt } from "./speech-attempt.ts";
 
 type Served = { readonly ready: ReadyAttempt; readonly facts: OperationFacts };
 
+/** Stands in for the sink of a caller who has gone. */
+const silence: SpeechSink = { push() {}, flush: () => true, succeed() {}, fail() {} };
+
 export class SpeechLife {
   readonly #call: LiveCall;
   readonly #request: StreamSpeechRequest;
   readonly #view: CompleteRequest;
-  readonly #sink: SpeechSink;
+  #sink: SpeechSink;
   #attempt: SpeechAttempt | undefined;
   #pieces = 0;
 
@@ -66,6 +69,12 @@ export class SpeechLife {
       const failure = await this.#call.endFailed(this.#afterAudio(error));
       if (this.#call.scope.cause !== "caller") this.#sink.fail(failure);
     }
+  }
+
+  /** The caller has gone: it hears nothing more. */
+  cancel(): void {
+    this.#sink = silence;
+    this.#call.scope.stop("caller");
   }
 
   resume(): void {

@@ -1,17 +1,23 @@
 // One generation, any number of readers. Keeps the numbered events of a stream for as long as they fit, so that a reader
-// who lost its connection, or a second call with the same request id, gets what it missed and then what comes.
+// who lost its connection, or a second call with the same request id, gets what it missed and then what comes. All go at
+// the pace of the slowest, so that nothing piles up for it.
 import type { CallFailure } from "../../domain/call-failure.ts";
 import type { OutgoingEvent, StreamSink } from "../ports.ts";
+import { roughSize } from "./rough-size.ts";
 
-type Kept = { readonly sequence: number; readonly event: OutgoingEvent };
+type Kept = { readonly sequence: number; readonly event: OutgoingEvent; readonly size: number };
 
 type End = { readonly kind: "succeeded" } | { readonly kind: "failed"; readonly failure: CallFailure };
 
 export type BroadcastOptions = {
-  /** Most characters of content kept. Past it the oldest events go, and an old cursor has expired. */
+  /** Most that is kept, as `roughSize` measures. Past it the oldest events go, and an old cursor has expired. */
   readonly charactersMax: number;
+  /** So much more is kept, or less when negative. False: there is no room, and as much is to go as came. */
+  readonly onKept: (characters: number) => boolean;
   /** Nobody reads any more, and the generation still runs. */
   readonly onDeserted: () => void;
+  /** A slow reader has gone, and those who are left are not slow. */
+  readonly onCaughtUp: () => void;
   readonly onEnd: () => void;
 };
 
@@ -20,21 +26,20 @@ export class Broadcast implements StreamSink {
   readonly #readers = new Set<StreamSink>();
   readonly #slow = new Set<StreamSink>();
   #kept: Kept[] = [];
+  /** Where what is kept begins: those before it are gone, and are cut off now and then. */
+  #first = 0;
   #characters = 0;
   /** Events up to this sequence are gone. */
   #droppedSequence = 0;
   #lastSequence = 0;
   #end: End | undefined;
+  #isForgotten = false;
 
   constructor(options: BroadcastOptions) {
     this.#options = options;
   }
 
-  get isOver(): boolean {
-    return this.#end !== undefined;
-  }
-
-  /** How the generation ended; `undefined` while it runs. */
+  /** Why the generation failed; `undefined` while it runs, and when it ended well. */
   get failure(): CallFailure | undefined {
     return this.#end?.kind === "failed" ? this.#end.failure : undefined;
   }
@@ -43,7 +48,7 @@ export class Broadcast implements StreamSink {
     return this.#readers.size;
   }
 
-  /** What is kept, for the bound of the store. */
+  /** What is kept, as `roughSize` measures. */
   get characters(): number {
     return this.#characters;
   }
@@ -55,18 +60,20 @@ export class Broadcast implements StreamSink {
 
   /** Gives the reader what it missed, and then everything as it comes. */
   attach(reader: StreamSink, afterSequence: number): void {
-    for (const { sequence, event } of this.#kept) {
-      if (sequence > afterSequence) reader.push(sequence, event);
+    for (let index = this.#first; index < this.#kept.length; index += 1) {
+      const kept = this.#kept[index];
+      if (kept !== undefined && kept.sequence > afterSequence) reader.push(kept.sequence, kept.event);
     }
     reader.flush();
     if (this.#end === undefined) this.#readers.add(reader);
-    else finish(reader, this.#end);
+    else tellEnd(reader, this.#end);
   }
 
   detach(reader: StreamSink): void {
-    this.#slow.delete(reader);
     if (!this.#readers.delete(reader)) return;
-    if (this.#readers.size === 0 && this.#end === undefined) this.#options.onDeserted();
+    const wasSlow = this.#slow.delete(reader);
+    if (this.#readers.size === 0) this.#options.onDeserted();
+    else if (wasSlow && this.#slow.size === 0) this.#options.onCaughtUp();
   }
 
   /** A slow reader can take more. True: nobody is slow now. */
@@ -76,12 +83,9 @@ export class Broadcast implements StreamSink {
   }
 
   push(sequence: number, event: OutgoingEvent): void {
+    if (this.#end !== undefined) return;
     for (const reader of this.#readers) reader.push(sequence, event);
-    if (event.kind === "heartbeat") return;
-    this.#lastSequence = sequence;
-    this.#kept.push({ sequence, event });
-    this.#characters += charactersOf(event);
-    if (this.#characters > this.#options.charactersMax) this.#drop();
+    if (event.kind !== "heartbeat") this.#keep(sequence, event);
   }
 
   flush(): boolean {
@@ -99,46 +103,71 @@ export class Broadcast implements StreamSink {
     this.#finish({ kind: "failed", failure });
   }
 
-  #finish(end: End): void {
-    this.#end = end;
-    for (const reader of this.#readers) finish(reader, end);
-    this.#readers.clear();
-    this.#slow.clear();
-    this.#options.onEnd();
+  /** Keeps nothing any more: every cursor has expired. */
+  forget(): void {
+    this.#isForgotten = true;
+    this.#dropTo(0, this.#kept.length);
   }
 
-  #drop(): void {
-    let index = 0;
-    while (index < this.#kept.length - 1 && this.#characters > this.#options.charactersMax) {
-      const gone = this.#kept[index];
-      if (gone === undefined) break;
-      this.#characters -= charactersOf(gone.event);
-      this.#droppedSequence = gone.sequence;
-      index += 1;
+  #keep(sequence: number, event: OutgoingEvent): void {
+    this.#lastSequence = sequence;
+    if (this.#isForgotten) {
+      this.#droppedSequence = sequence;
+      return;
     }
-    this.#kept = this.#kept.slice(index);
+    const size = sizeOf(event);
+    this.#kept.push({ sequence, event, size });
+    this.#characters += size;
+    const hasRoom = this.#options.onKept(size);
+    if (this.#characters <= this.#options.charactersMax && hasRoom) return;
+    const charactersMax = hasRoom ? this.#options.charactersMax : this.#characters - size;
+    this.#dropTo(charactersMax, this.#kept.length - 1);
+  }
+
+  /** Drops the oldest until so much is left, but none from `end` on. */
+  #dropTo(charactersMax: number, end: number): void {
+    const before = this.#characters;
+    while (this.#first < end && this.#characters > charactersMax) {
+      const gone = this.#kept[this.#first];
+      if (gone === undefined) break;
+      this.#characters -= gone.size;
+      this.#droppedSequence = gone.sequence;
+      this.#first += 1;
+    }
+    if (before !== this.#characters) this.#options.onKept(this.#characters - before);
+    if (this.#first * 2 < this.#kept.length) return;
+    this.#kept = this.#kept.slice(this.#first);
+    this.#first = 0;
+  }
+
+  #finish(end: End): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    const readers = [...this.#readers];
+    this.#readers.clear();
+    this.#slow.clear();
+    for (const reader of readers) tellEnd(reader, end);
+    this.#options.onEnd();
   }
 }
 
-function finish(reader: StreamSink, end: End): void {
+function tellEnd(reader: StreamSink, end: End): void {
   if (end.kind === "succeeded") reader.succeed();
   else reader.fail(end.failure);
 }
 
-/** A rough measure of what an event holds in memory: its content, and an allowance for the object. */
-function charactersOf(event: OutgoingEvent): number {
-  const allowance = 64;
+/** The object of an event with its place in the list. */
+const allowance = 64;
+
+function sizeOf(event: OutgoingEvent): number {
   switch (event.kind) {
     case "text-delta":
+      return allowance + event.text.length + (event.logprobs === undefined ? 0 : roughSize(event.logprobs));
     case "reasoning-delta":
       return allowance + event.text.length;
     case "arguments-delta":
       return allowance + event.json.length;
-    case "data-delta":
-      return allowance + event.data.length;
-    case "completed":
-      return allowance * 8;
     default:
-      return allowance;
+      return allowance + roughSize(event);
   }
 }

@@ -1,16 +1,18 @@
 // What is remembered of calls that may be asked for again: streams with a cursor, and calls with a request id. Bounded in
-// entries, content and time; the oldest goes first. Scoped to the project: an id of another project is not found.
+// entries, content and time; what expires first goes first. Scoped to the project: an id of another project is not found.
 import type { Message } from "@bufbuild/protobuf";
-import type { CompleteResponse, ResponseInfo } from "../../contract.ts";
-import type { CallFailure } from "../../domain/call-failure.ts";
+import { type CompleteResponse, ErrorReason, type ResponseInfo } from "../../contract.ts";
+import { CallFailure } from "../../domain/call-failure.ts";
 import type { Clock, StreamSink } from "../ports.ts";
 import { Broadcast } from "./broadcast.ts";
+import { roughSize } from "./rough-size.ts";
 
 export type ReplayLimits = {
+  /** Calls that have ended and are remembered. */
   readonly entriesMax: number;
-  /** Over all entries, in characters of content. */
+  /** Over all calls, as `roughSize` measures. */
   readonly charactersMax: number;
-  /** For one stream. */
+  /** For the events of one stream. */
   readonly charactersPerStreamMax: number;
   /** How long a finished call with a request id is remembered. Default of the contract: 24 hours. */
   readonly rememberMs: number;
@@ -35,11 +37,20 @@ export type ReplayEnd =
 
 export type OperationAnswer = Message & { readonly info?: ResponseInfo | undefined };
 
-export type ReplayEntry = {
+export type ReplayCall = {
   readonly projectId: string;
+  /** "": none. */
   readonly requestId: string;
   readonly responseId: string;
   readonly digest: string;
+  readonly streaming: boolean;
+  /** Its events are kept for a cursor, and it outlives its readers for a while. */
+  readonly resumable: boolean;
+};
+
+type Hear = (end: ReplayEnd) => void;
+
+export type ReplayEntry = ReplayCall & {
   /** For a stream: its events. */
   readonly broadcast: Broadcast | undefined;
   /** Stops the generation. */
@@ -47,21 +58,43 @@ export type ReplayEntry = {
   /** The upstream may be read again. */
   resume: () => void;
   end: ReplayEnd | undefined;
-  readonly waiting: ((end: ReplayEnd) => void)[];
+  /** The caller of a unary call is still there. */
+  isOwned: boolean;
+  readonly waiting: Set<Hear>;
+  /** Runs while nobody wants a resumable stream. */
+  desertion: NodeJS.Timeout | undefined;
+  /** Unix milliseconds; Infinity while the call runs. */
   expiresMs: number;
+  /** Of the end, beside the events. */
   characters: number;
 };
+
+/** The first caller went away, or its time was over, before there was an outcome: who joined may try again. */
+export const abandoned = {
+  kind: "failure",
+  failure: new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the call that this one joined was cancelled", {
+    retryAfterMs: 0,
+  }),
+} as const satisfies ReplayEnd;
 
 export class ReplayStore {
   readonly #limits: ReplayLimits;
   readonly #clock: Clock;
-  /** Oldest first. Keys: `project\nrequest id` and `project\nresponse id`, told apart by their first letter. */
+  /** By `q<project>\n<request id>` and `r<project>\n<response id>`. */
   readonly #entries = new Map<string, ReplayEntry>();
+  /** Ended calls in order of their end, and so of their expiry: those with a request id, and the others. */
+  readonly #remembered = new Set<ReplayEntry>();
+  readonly #resumable = new Set<ReplayEntry>();
   #characters = 0;
 
   constructor(limits: ReplayLimits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
+  }
+
+  /** What is kept, as `roughSize` measures. */
+  get characters(): number {
+    return this.#characters;
   }
 
   byRequestId(projectId: string, requestId: string): ReplayEntry | undefined {
@@ -72,33 +105,26 @@ export class ReplayStore {
     return this.#live(`r${projectId}\n${responseId}`);
   }
 
-  /** Remembers a call that begins. `resumable`: its events are kept for a cursor, and it outlives its reader. */
-  begin(call: {
-    readonly projectId: string;
-    readonly requestId: string;
-    readonly responseId: string;
-    readonly digest: string;
-    readonly streaming: boolean;
-    readonly resumable: boolean;
-  }): ReplayEntry {
-    this.#makeRoom();
+  /** Remembers a call that begins. */
+  begin(call: ReplayCall): ReplayEntry {
     const broadcast = call.streaming
       ? new Broadcast({
           charactersMax: this.#limits.charactersPerStreamMax,
-          onDeserted: () => this.#deserted(entry, call.resumable),
+          onKept: (characters) => this.#kept(characters),
+          onDeserted: () => this.#deserted(entry),
+          onCaughtUp: () => entry.resume(),
           onEnd: () => this.#streamEnded(entry),
         })
       : undefined;
     const entry: ReplayEntry = {
-      projectId: call.projectId,
-      requestId: call.requestId,
-      responseId: call.responseId,
-      digest: call.digest,
+      ...call,
       broadcast,
       stop: () => {},
       resume: () => {},
       end: undefined,
-      waiting: [],
+      isOwned: !call.streaming,
+      waiting: new Set(),
+      desertion: undefined,
       expiresMs: Number.POSITIVE_INFINITY,
       characters: 0,
     };
@@ -106,40 +132,83 @@ export class ReplayStore {
     return entry;
   }
 
-  /** A failure that may be retried is forgotten, so that the same request id can try again; anything else is the first outcome. */
-  ended(entry: ReplayEntry, end: ReplayEnd): void {
+  /**
+   * The call is over; only the first end counts. A failure that may be retried is forgotten, so that the same request id
+   * can try again, and so is one that was the first caller's alone. Anything else is the outcome of the request.
+   */
+  ended(entry: ReplayEntry, asItEnded: ReplayEnd): void {
+    if (entry.end !== undefined) return;
+    const end = isOfFirstCaller(asItEnded) ? abandoned : asItEnded;
     entry.end = end;
-    for (const hear of entry.waiting.splice(0)) hear(end);
+    clearTimeout(entry.desertion);
     const isFinal = end.kind !== "failure" || end.failure.facts.retryAfterMs === undefined;
-    const keepMs = entry.requestId !== "" && isFinal ? this.#limits.rememberMs : this.#limits.resumeWindowMs;
-    entry.expiresMs = this.#clock.nowMs() + keepMs;
-    if (!isFinal) this.#entries.delete(`q${entry.projectId}\n${entry.requestId}`);
-    entry.characters = entry.broadcast?.characters ?? sizeOf(end);
-    this.#characters += entry.characters;
-    this.#makeRoom();
+    const isRemembered = entry.requestId !== "" && isFinal;
+    if (!isFinal) this.#delete(requestKeyOf(entry), entry);
+    entry.expiresMs = this.#clock.nowMs() + (isRemembered ? this.#limits.rememberMs : this.#limits.resumeWindowMs);
+    (isRemembered ? this.#remembered : this.#resumable).add(entry);
+    entry.characters = sizeOf(end);
+    this.#kept(entry.characters);
+    const waiting = [...entry.waiting];
+    entry.waiting.clear();
+    for (const hear of waiting) hear(end);
+  }
+
+  /** Hears the end, now or later, but not before this has returned. What it gives back stops the waiting. */
+  wait(entry: ReplayEntry, hear: Hear): () => void {
+    const { end } = entry;
+    let isGone = false;
+    const hearUnlessGone: Hear = (one) => {
+      if (!isGone) hear(one);
+    };
+    if (end === undefined) entry.waiting.add(hearUnlessGone);
+    else queueMicrotask(() => hearUnlessGone(end));
+    return () => {
+      isGone = true;
+      if (entry.waiting.delete(hearUnlessGone)) this.#left(entry);
+    };
   }
 
   /** Follows a stream from a cursor on. */
   follow(entry: ReplayEntry, reader: StreamSink, afterSequence: number): void {
+    clearTimeout(entry.desertion);
     entry.broadcast?.attach(reader, afterSequence);
   }
 
-  #streamEnded(entry: ReplayEntry): void {
-    if (entry.broadcast?.failure !== undefined && entry.end === undefined) {
-      this.ended(entry, { kind: "failure", failure: entry.broadcast.failure });
-    }
+  /** The caller of a unary call has gone; who joined it may still want it. */
+  disown(entry: ReplayEntry): void {
+    entry.isOwned = false;
+    this.#left(entry);
   }
 
-  /** A resumable stream waits a while for its reader to come back; any other generation is stopped at once. */
-  #deserted(entry: ReplayEntry, resumable: boolean): void {
-    if (!resumable) {
+  #streamEnded(entry: ReplayEntry): void {
+    const failure = entry.broadcast?.failure;
+    if (failure !== undefined) this.ended(entry, { kind: "failure", failure });
+  }
+
+  #deserted(entry: ReplayEntry): void {
+    entry.resume(); // Nobody is slow now.
+    this.#left(entry);
+  }
+
+  /** A resumable stream waits a while for its reader to come back; any other generation that nobody wants is stopped. */
+  #left(entry: ReplayEntry): void {
+    if (entry.end !== undefined || isWanted(entry)) return;
+    if (!entry.resumable) {
       entry.stop();
       return;
     }
-    setTimeout(() => {
-      if (entry.broadcast?.isOver === false && entry.broadcast.readers === 0) entry.stop();
-    }, this.#limits.resumeWindowMs).unref();
-    entry.resume();
+    clearTimeout(entry.desertion);
+    entry.desertion = setTimeout(() => {
+      if (!isWanted(entry)) entry.stop();
+    }, this.#limits.resumeWindowMs);
+    entry.desertion.unref();
+  }
+
+  /** True: there is room. */
+  #kept(characters: number): boolean {
+    this.#characters += characters;
+    if (characters > 0) this.#makeRoom();
+    return this.#characters <= this.#limits.charactersMax;
   }
 
   #live(key: string): ReplayEntry | undefined {
@@ -151,36 +220,58 @@ export class ReplayStore {
 
   #makeRoom(): void {
     const nowMs = this.#clock.nowMs();
-    for (const entry of this.#entries.values()) {
-      const isExpired = entry.expiresMs <= nowMs;
+    for (let next = this.#firstToExpire(); next !== undefined; next = this.#firstToExpire()) {
       const isCrowded =
-        this.#entries.size >= this.#limits.entriesMax * 2 || this.#characters > this.#limits.charactersMax;
-      if (!isExpired && !(isCrowded && entry.end !== undefined)) return;
-      this.#forget(entry);
+        this.#remembered.size + this.#resumable.size > this.#limits.entriesMax ||
+        this.#characters > this.#limits.charactersMax;
+      if (!isCrowded && next.expiresMs > nowMs) return;
+      this.#forget(next);
     }
   }
 
+  #firstToExpire(): ReplayEntry | undefined {
+    const [remembered] = this.#remembered;
+    const [resumable] = this.#resumable;
+    if (remembered === undefined || resumable === undefined) return remembered ?? resumable;
+    return remembered.expiresMs < resumable.expiresMs ? remembered : resumable;
+  }
+
   #forget(entry: ReplayEntry): void {
-    for (const key of keysOf(entry)) {
-      if (this.#entries.get(key) === entry) this.#entries.delete(key);
-    }
+    this.#remembered.delete(entry);
+    this.#resumable.delete(entry);
+    for (const key of keysOf(entry)) this.#delete(key, entry);
     this.#characters -= entry.characters;
     entry.characters = 0;
+    entry.broadcast?.forget();
   }
+
+  /** Unless the key stands for a later call by now. */
+  #delete(key: string, entry: ReplayEntry): void {
+    if (this.#entries.get(key) === entry) this.#entries.delete(key);
+  }
+}
+
+function isWanted({ isOwned, waiting, broadcast }: ReplayEntry): boolean {
+  return isOwned || waiting.size > 0 || (broadcast?.readers ?? 0) > 0;
+}
+
+/** Its deadline and its going away say nothing of the request. */
+function isOfFirstCaller(end: ReplayEnd): boolean {
+  if (end.kind !== "failure") return false;
+  const { reason } = end.failure;
+  return reason === ErrorReason.DEADLINE_EXCEEDED || reason === ErrorReason.CANCELLED;
+}
+
+function requestKeyOf({ projectId, requestId }: ReplayCall): string {
+  return `q${projectId}\n${requestId}`;
 }
 
 function keysOf(entry: ReplayEntry): readonly string[] {
   const byResponse = `r${entry.projectId}\n${entry.responseId}`;
-  return entry.requestId === "" ? [byResponse] : [byResponse, `q${entry.projectId}\n${entry.requestId}`];
+  return entry.requestId === "" ? [byResponse] : [byResponse, requestKeyOf(entry)];
 }
 
 function sizeOf(end: ReplayEnd): number {
   if (end.kind === "failure") return 0;
-  if (end.kind === "operation") return end.bytes;
-  let characters = 512;
-  for (const { content } of end.response.message?.parts ?? []) {
-    const value = content.value as { text?: string; argumentsJson?: string; data?: Uint8Array } | undefined;
-    characters += (value?.text?.length ?? 0) + (value?.argumentsJson?.length ?? 0) + (value?.data?.length ?? 0) + 64;
-  }
-  return characters;
+  return end.kind === "operation" ? end.bytes : roughSize(end.response);
 }
