@@ -14,6 +14,7 @@ import { firstPriced } from "./first-priced.ts";
 import type { AttemptControl } from "./hedged-race.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { Operation, OperationRequest } from "./operation.ts";
+import { inOperationWords } from "./operation-field.ts";
 import type { UnarySink } from "./ports.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { toResponseInfo } from "./response-info.ts";
@@ -47,7 +48,7 @@ export async function operate<Request extends OperationRequest, Result extends O
     );
     await call.end(Outcome.SUCCEEDED, undefined);
   } catch (error) {
-    const failure = await call.endFailed(error);
+    const failure = await call.endFailed(inOperationWords(error, operation.inputField));
     if (call.scope.cause === "caller") onCancelled();
     else sink.fail(failure);
     return;

@@ -18,6 +18,8 @@ export type OperationRequest = { readonly model: string; readonly context?: Requ
 export type Operation<Request extends OperationRequest, Result extends OperationFacts, Response> = {
   /** `undefined`: this provider does not do that. */
   readonly of: (provider: Provider) => UnaryOperation<Request, Result> | undefined;
+  /** Field of the request that holds what it puts in, e.g. "inputs". */
+  readonly inputField: string;
   /** What the request puts in, for estimates and for what a model must be able to take. */
   readonly inputs: (request: Request) => readonly Part[];
   /**

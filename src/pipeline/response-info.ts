@@ -10,6 +10,7 @@ import {
 import { toTimestamp } from "../metering/usage-event.ts";
 import { answerWarnings } from "./answer-warnings.ts";
 import type { CallAccount } from "./call-account.ts";
+import { toOperationField } from "./operation-field.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 
 /** What every answer that is no chat says of itself, after its attempt has ended in the account. */
@@ -24,12 +25,17 @@ export function toResponseInfo(
     responseId: identity.id,
     model: ready.planned.target.model,
     createTime: toTimestamp(identity.startedMs),
-    warnings: distinct(answerWarnings(request, ready, ofAnswer)),
+    warnings: distinct(answerWarnings(request, ready, ofAnswer).map(inOwnWords)),
   });
   if (usage !== undefined) info.usage = usage;
   if (cost !== undefined) info.cost = cost;
   info.attempts = account.attempts;
   return info;
+}
+
+/** What the deployment lacks is said in the words of a completion: here the field stands in `context`. */
+function inOwnWords(warning: Warning): Warning {
+  return { ...warning, field: toOperationField(warning.field, warning.field) };
 }
 
 /** Audio is too large to be kept for 24 hours on the chance that it is asked for again. */

@@ -1,6 +1,10 @@
 // What is not chat, over a real process, a real gRPC client and the simulator on real HTTP.
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { status as grpcStatus, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BadRequestSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import {
   CacheStatus,
   EmbeddingEncoding,
@@ -111,6 +115,14 @@ async function failureOf(call: Promise<unknown>): Promise<ServiceError> {
 
 function texts(...all: readonly string[]) {
   return all.map((text) => ({ parts: [{ content: { case: "text" as const, value: { text } } }] }));
+}
+
+/** Fields that the failure names. */
+function fieldsOf(failure: ServiceError): readonly string[] {
+  const [bytes] = failure.metadata.get("grpc-status-details-bin");
+  const { details } = fromBinary(StatusSchema, bytes as Buffer);
+  const bad = details.map((detail) => anyUnpack(detail, BadRequestSchema)).find((one) => one !== undefined);
+  return bad?.fieldViolations.map(({ field }) => field) ?? [];
 }
 
 function requestsTo(path: string): number {
@@ -238,6 +250,10 @@ describe("embeddings", () => {
     const inputs = [{ parts: [{ content: { case: "image" as const, value: picture } }] }];
     const another = await failureOf(client.unary(embed, { model: "small", inputs }));
     expect(detailsOf(another).info?.reason).toBe("CAPABILITY_UNSUPPORTED");
+    expect(fieldsOf(another)).toEqual(["inputs[0].parts[0]"]);
+    const context = { routing: { allowedProviders: ["nobody"] } };
+    const unwanted = await failureOf(client.unary(embed, { model: "small", inputs: texts("x"), context }));
+    expect(fieldsOf(unwanted)).toEqual(["context.routing.allowed_providers"]);
   });
 
   it("that fail everywhere say whether to try again, and leave one event", async () => {

@@ -6,6 +6,7 @@ import type { Operation } from "../operation.ts";
 
 export const embed: Operation<EmbedRequest, Embeddings, EmbedResponse> = {
   of: (provider) => provider.embed,
+  inputField: "inputs",
   inputs: (request) => request.inputs.flatMap((input) => input.parts),
   unitsMost: (_request, inputTokens) => [create(UsageSchema, { inputTokens, outputTokens: 0 })],
   join(results, request) {

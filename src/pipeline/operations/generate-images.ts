@@ -17,6 +17,7 @@ const tokensPerImageMax = 6_240;
 
 export const generateImages: Operation<GenerateImagesRequest, GeneratedImages, GenerateImagesResponse> = {
   of: (provider) => provider.generateImages,
+  inputField: "input_images",
   inputs: ({ prompt, inputImages, mask }) => [
     textPart(prompt),
     ...[...inputImages, ...(mask === undefined ? [] : [mask])].map(imagePart),

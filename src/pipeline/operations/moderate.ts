@@ -5,6 +5,7 @@ import type { Operation } from "../operation.ts";
 
 export const moderate: Operation<ModerateRequest, Moderation, ModerateResponse> = {
   of: (provider) => provider.moderate,
+  inputField: "parts",
   inputs: (request) => request.parts,
   // Most providers moderate for nothing: the second usage is complete where tokens have no price.
   unitsMost: (_request, inputTokens) => [create(UsageSchema, { inputTokens, outputTokens: 0 }), create(UsageSchema)],

@@ -10,6 +10,7 @@ const documentsPerSearchUnit = 100;
 
 export const rerank: Operation<RerankRequest, Reranking, RerankResponse> = {
   of: (provider) => provider.rerank,
+  inputField: "documents",
   inputs: ({ query, documents }) => [query, ...documents].map(textPart),
   unitsMost: ({ documents }, inputTokens) => [
     create(UsageSchema, { searchUnits: Math.ceil(documents.length / documentsPerSearchUnit) }),

@@ -18,6 +18,7 @@ const textTokensPerSecond = 5;
 
 export const transcribe: Operation<TranscribeRequest, Transcript, TranscribeResponse> = {
   of: (provider) => provider.transcribe,
+  inputField: "audio",
   inputs: ({ audio, prompt }) => [
     ...(audio === undefined ? [] : [create(PartSchema, { content: { case: "audio", value: audio } })]),
     ...(prompt === "" ? [] : [textPart(prompt)]),
