@@ -98,6 +98,7 @@ models:
   - { id: hears, targets: [${targets(["sim", "sim-whisper"])}] }
   - { id: hears-plainly, targets: [${targets(["sim", "gpt-4o-transcribe"])}] }
   - { id: embeds, targets: [${targets(["sim", "sim-embed"])}] }
+budgets: [{ scope: "end_user/*", period: day, hard_usd: 0.5 }]
 usage: { journal: { durability: os } }
 `;
 }
@@ -406,6 +407,17 @@ describe("images", () => {
     const response = await client.unary(generateImages, { model: "draws-nothing", prompt: "a red boat" });
     expect(response.images).toEqual([]);
     expect(response.safetyFindings).toMatchObject([{ category: "image_safety", action: SafetyAction.BLOCKED }]);
+  });
+
+  it("are kept within a budget by what they will cost, before one is drawn", async () => {
+    const before = requestsTo("/images/generations");
+    const request = { model: "draws-one", prompt: "a red boat", context: { endUserId: "painter" } };
+    const failure = await failureOf(client.unary(generateImages, { ...request, imageCount: 16 }));
+    expect(detailsOf(failure).info?.reason).toBe("BUDGET_EXHAUSTED");
+    expect(requestsTo("/images/generations") - before).toBe(0);
+    const { info } = await client.unary(generateImages, { ...request, imageCount: 10 });
+    expect((await eventsOf(info?.responseId ?? ""))[0]?.reservedNanoUsd).toBe(400_000_000n);
+    expect(info?.cost?.totalNanoUsd).toBe(400_000_000n);
   });
 
   it("are changed where they are given", async () => {
