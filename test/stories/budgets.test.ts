@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adminBudgets, adminKeys, InferenceService, Role } from "../../src/contract.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
 import { adminSecret, keysFor, otherAdminSecret, platformSecret } from "../admin-keys.ts";
+import { auditRecordLike } from "../audit-records.ts";
 import { failureOf } from "../failure-of.ts";
 import { type GatewayProcess, startGateway, stopGateways } from "../gateway-process.ts";
 import { TestClient } from "../grpc-client.ts";
@@ -183,6 +184,20 @@ describe("whose a budget is", () => {
     expect(budget?.spentNanoUsd).toBeGreaterThan(0n);
     const change = client.unary(updateBudget, { budget: { budgetId: "of-search", limitNanoUsd: 1n } }, asPlatform);
     expect(await failureOf(change)).toEqual({ code: grpcStatus.ABORTED, reason: "CONFLICT" });
+  });
+});
+
+describe("a refusal for money or rate", () => {
+  it("is on record, with who was refused", async () => {
+    const { budgetId } = await budgetOf({ limitNanoUsd: 1n });
+    const poor = await keyWith({ budgetIds: [budgetId] });
+    const busy = await keyWith({ rateLimits: [{ unit: RateLimitUnit.REQUESTS, limit: 1n, windowSeconds: 86400 }] });
+    await failureOf(client.unary(complete, ask(), { secret: poor.secret }));
+    await client.unary(complete, ask(), { secret: busy.secret });
+    await failureOf(client.unary(complete, ask(), { secret: busy.secret }));
+    const callerOf = (key: string) => ({ project: "search", key, service: "" });
+    await auditRecordLike(gateway, { kind: "budget.denied", resource: "model/small", caller: callerOf(poor.keyId) });
+    await auditRecordLike(gateway, { kind: "limit.denied", reason: "RATE_LIMITED", caller: callerOf(busy.keyId) });
   });
 });
 
