@@ -58,6 +58,7 @@ export class Answer {
   #model = "";
   #serviceTier = "";
   #finishWord = "";
+  #hasChoice = false;
   #stopSequence = "";
   #usage: JsonRecord | undefined;
   #cost: unknown;
@@ -79,6 +80,11 @@ export class Answer {
   /** True once the server gave a reason for the end; more may follow (usage, the reason again). */
   get hasFinishReason(): boolean {
     return this.#finishWord !== "";
+  }
+
+  /** True once anything of an answer came, be it empty. */
+  get hasChoice(): boolean {
+    return this.#hasChoice;
   }
 
   /** Throws `ProviderFailure` when the chunk holds an error. */
@@ -156,6 +162,7 @@ export class Answer {
   }
 
   #readChoice(choice: WireChoice): void {
+    this.#hasChoice = true;
     if (asObject(choice.error) !== undefined) throw toFailureInside(choice);
     // Perplexity sends both: in a stream the delta counts, in a whole answer the message.
     const delta = asObject(this.#isWhole ? (choice.message ?? choice.delta) : (choice.delta ?? choice.message));

@@ -26,7 +26,8 @@ export function createReader(rules: AnswerRules, context: ReadContext): EventRea
       return done;
     },
     finish() {
-      if (!done && !answer.hasFinishReason) throwInterrupted();
+      // "[DONE]" alone is the end of nothing.
+      if (!answer.hasFinishReason && !(done && answer.hasChoice)) throwInterrupted();
       return answer.finish();
     },
     usage: () => answer.usage(),

@@ -69,8 +69,7 @@ export function createOutputItems(tracker: PartTracker, provider: string, callId
     const key = slot.kind === "arguments" ? slot.kind : `${slot.kind} ${slot.position}`;
     const known = item.grown.get(key);
     if (known !== undefined) return known;
-    // Parts of one item come one after the other; the last of a reasoning item stays open for its ciphertext.
-    for (const other of item.grown.values()) tracker.end(other.index);
+    // Parts stay open until their item ends, since its end may still add to them: citations, ciphertext, missing text.
     const part = { index: tracker.start(toEmptyPart(slot, item.head, provider, callIdSeed)), text: "", citations: 0 };
     item.grown.set(key, part);
     if (slot.kind === "refusal") hasRefusal = true;
@@ -202,13 +201,19 @@ export function createOutputItems(tracker: PartTracker, provider: string, callId
   return {
     begin(place, item) {
       const known = obtain(place, item);
+      if (known.isComplete) return;
       // A call is known by now: id, name and call id stand in its announcement.
       if (item.type === "function_call" || item.type === "custom_tool_call") start(known, { kind: "arguments" });
     },
-    grow: (place, slot, piece, logprobs) => grow(obtain(place, {}), slot, piece, logprobs),
+    grow(place, slot, piece, logprobs) {
+      const item = obtain(place, {});
+      // The end of an item repeats all of it: a piece that comes later says nothing new.
+      if (!item.isComplete) grow(item, slot, piece, logprobs);
+    },
     annotate(place, position, annotation) {
-      const part = items.get(place)?.grown.get(`text ${position}`);
-      if (part !== undefined) cite(part, [annotation]);
+      const item = items.get(place);
+      const part = item?.grown.get(`text ${position}`);
+      if (item?.isComplete === false && part !== undefined) cite(part, [annotation]);
     },
     complete(place, whole) {
       const item = obtain(place, whole);
