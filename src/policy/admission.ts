@@ -180,8 +180,12 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
       sharedLimits: limits
         .filter((limit) => !isLocal(limit))
         .map((limit) => sharedKeyLimit(caller.keyId, limit, endUserId, nowMs)),
-      budgets: budgets.map((item) => budgetGate({ item, subject: `budget/${item.id}`, stateId: item.scope })),
+      budgets: budgets.map(boundBudgetGate),
     };
+  }
+
+  function boundBudgetGate(item: BudgetConfig): BudgetGate {
+    return budgetGate({ item, subject: `budget/${item.id}`, stateId: item.scope });
   }
 
   /** A limit that was changed is another gate, full at its beginning; the old one is forgotten when it is idle. */
@@ -213,7 +217,8 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
       return admitThrough(gates, request, nowMs);
     },
     state(caller, endUserId, nowMs) {
-      return gatesOf(caller, endUserId, nowMs).budgets.map(({ subject, budget, quota }) => ({
+      const bound = bindings?.budgetsOf(caller.keyId).map(boundBudgetGate) ?? [];
+      return [...gatesOf(caller, endUserId, nowMs).budgets, ...bound].map(({ subject, budget, quota }) => ({
         subject,
         name: budget.id,
         limit: budget.hardNanoUsd ?? budget.softNanoUsd,

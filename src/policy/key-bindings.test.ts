@@ -131,6 +131,14 @@ describe("a budget of keys", () => {
     });
   });
 
+  it("is among what binds the caller", async () => {
+    budgets["a"] = [budgetOf(30n)];
+    const control = admission();
+    (await control.admit(requestOf("a"), nowMs)).settle(cost(7n), nowMs);
+    expect(control.state(callerOf("a"), "", nowMs)).toMatchObject([{ name: "b", spent: 7n, limit: 30n }]);
+    expect(control.state(callerOf("b"), "", nowMs)).toEqual([]);
+  });
+
   it("takes a raised and a lowered limit with the next call", async () => {
     budgets["a"] = [budgetOf(10n)];
     const control = admission();
