@@ -97,10 +97,21 @@ models:
   - { id: speaks-slowly, targets: [${targets(["sim", "sim-tts+pace-20ms"])}] }
   - { id: hears, targets: [${targets(["sim", "sim-whisper"])}] }
   - { id: hears-plainly, targets: [${targets(["sim", "gpt-4o-transcribe"])}] }
+${brokenModels()
+  .map(({ id, model }) => `  - { id: ${id}, targets: [${targets(["sim", model])}], retry: { max_attempts: 1 } }`)
+  .join("\n")}
   - { id: embeds, targets: [${targets(["sim", "sim-embed"])}] }
 budgets: [{ scope: "end_user/*", period: day, hard_usd: 0.5 }]
 usage: { journal: { durability: os } }
 `;
+}
+
+const breaks = ["garbage", "html", "reset", "cut-after-1", "fail-429-retry-after-2", "fail-400"] as const;
+const kinds = ["embed", "moderation", "image", "whisper", "tts"] as const;
+
+/** A model of each kind for each thing that breaks: one that is known to break is not asked again so soon. */
+function brokenModels() {
+  return breaks.flatMap((word) => kinds.map((kind) => ({ id: `${kind}-${word}`, model: `sim-${kind}+${word}` })));
 }
 
 async function eventsOf(responseId: string): Promise<readonly UsageEvent[]> {
@@ -305,6 +316,45 @@ describe("embeddings", () => {
     const failure = await failureOf(client.unary(embed, { model: "slow", inputs: texts("x") }, { deadlineMs: 300 }));
     expect(failure.code).toBe(grpcStatus.DEADLINE_EXCEEDED);
     await expect.poll(() => simulator.open).toBe(0);
+  });
+});
+
+describe("a provider that breaks", () => {
+  const audio = { source: { case: "data" as const, value: new Uint8Array([1, 2, 3]) }, mediaType: "audio/mpeg" };
+
+  const calls = {
+    embed: (model: string) => client.unary(embed, { model, inputs: texts("x") }),
+    moderation: (model: string) => client.unary(moderate, { model, parts: texts("x")[0]?.parts ?? [] }),
+    image: (model: string) => client.unary(generateImages, { model, prompt: "x" }),
+    whisper: (model: string) => client.unary(transcribe, { model, audio }),
+    tts: async (model: string) => {
+      const { error } = await collect(client.stream(streamSpeech, { model, text: "one two three" }));
+      if (error !== undefined) throw error;
+    },
+  };
+
+  const reasons: Readonly<Record<(typeof breaks)[number], string>> = {
+    garbage: "PROVIDER_BAD_RESPONSE",
+    html: "PROVIDER_BAD_RESPONSE",
+    reset: "PROVIDER_UNAVAILABLE",
+    "cut-after-1": "PROVIDER_UNAVAILABLE",
+    "fail-429-retry-after-2": "PROVIDER_RATE_LIMITED",
+    "fail-400": "PROVIDER_REJECTED_REQUEST",
+  };
+
+  it.each(breaks)("(%s) is told as such by every method, with one event each", async (word) => {
+    for (const kind of kinds) {
+      // Bytes that mean nothing are audio, for all that anybody can tell.
+      if (kind === "tts" && word === "garbage") continue;
+      const model = `${kind}-${word}`;
+      const failure = await failureOf(calls[kind](model));
+      // Audio that was heard before the cut cannot be taken back.
+      const reason = kind === "tts" && word === "cut-after-1" ? "STREAM_INTERRUPTED" : reasons[word];
+      expect([model, detailsOf(failure).info?.reason]).toEqual([model, reason]);
+      const { events } = await client.unary(UsageService.method.listUsageEvents, { pageSize: 1_000 });
+      const own = events.filter((event) => event.requestedModel === model);
+      expect(own.map(({ attempts }) => attempts.length)).toEqual([1]);
+    }
   });
 });
 

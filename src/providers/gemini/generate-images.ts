@@ -94,12 +94,14 @@ function toPredictBody(
   const { prompt, inputImages, mask, mediaType, seed, context } = request;
   if (inputImages.length > 0) log.unsupported("input_images", "the model takes no images here");
   if (mask !== undefined) log.unsupported("mask", "the model takes no images here");
-  if (mediaType !== "" && mediaType !== "image/png") log.adjusted("media_type", "the model gives PNG");
+  const isKnownType = mediaType === "image/png" || mediaType === "image/jpeg";
+  if (mediaType !== "" && !isKnownType) log.adjusted("media_type", "the model gives PNG and JPEG only");
   if (seed !== undefined) log.dropped("seed", "the model takes no seed while it marks its images");
   const parameters = {
     sampleCount,
     aspectRatio: toAspectRatio(request, log),
     sampleImageSize: toImageSize(request.quality, log),
+    outputOptions: isKnownType ? { mimeType: mediaType } : undefined,
     includeRaiReason: true,
   };
   return { instances: [{ prompt }], parameters, ...providerOptionsOf(context?.providerOptions ?? {}, rules.aliases) };
