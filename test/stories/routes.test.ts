@@ -1,7 +1,7 @@
 // Routes that are made while the gateway runs, over a real process.
 import { status as grpcStatus } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { adminRoutes, InferenceService, ModelService, Role } from "../../src/contract.ts";
+import { adminRoutes, InferenceService, ModelService, Outcome, Role, UsageService } from "../../src/contract.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
 import { adminSecret, keysFor, platformSecret } from "../admin-keys.ts";
 import { failureOf } from "../failure-of.ts";
@@ -122,6 +122,28 @@ describe("a route", () => {
     const next = await startGateway({ yaml: yaml(), keys: keysFor(), folder: own.folder });
     const after = new TestClient(next.port);
     await after.unary(complete, ask("lasting"));
+    after.close();
+  });
+});
+
+describe("a call to a stored route that a crash has cut", () => {
+  it("is billed at the price of its target", async () => {
+    const own = await startGateway({ yaml: yaml(), keys: keysFor() });
+    const before = new TestClient(own.port);
+    await before.unary(putRoute, { route: routeTo("long", "sim-tokens-200+pace-20ms") }, asPlatform);
+    const stream = before.stream(InferenceService.method.streamComplete, {
+      start: { case: "request", value: ask("long") },
+    });
+    stream.on("error", () => {});
+    await new Promise((resolve) => stream.once("data", resolve));
+    own.kill("SIGKILL");
+    await own.exited;
+    before.close();
+    const next = await startGateway({ yaml: yaml(), keys: keysFor(), folder: own.folder });
+    const after = new TestClient(next.port);
+    const { events } = await after.unary(UsageService.method.listUsageEvents, {});
+    expect(events.map(({ outcome }) => outcome)).toEqual([Outcome.LOST]);
+    expect(events[0]?.cost?.totalNanoUsd).toBeGreaterThan(0n);
     after.close();
   });
 });
