@@ -92,6 +92,7 @@ models:
   - { id: draws-one, targets: [${targets(["sim", "sim-dall-e"])}] }
   - { id: speaks, targets: [${targets(["sim", "gpt-4o-mini-tts"])}] }
   - { id: speaks-plainly, targets: [${targets(["sim", "sim-tts"])}] }
+  - { id: speaks-uncounted, targets: [${targets(["ten", "sim-speech"])}] }
   - { id: speaks-on, targets: [${targets(["claude", "x"], ["sim", "sim-fail-503"], ["ten", "sim-tts"])}] }
   - { id: stutters, targets: [${targets(["sim", "sim-tts+cut-after-2"])}] }
   - { id: speaks-slowly, targets: [${targets(["sim", "sim-tts+pace-20ms"])}] }
@@ -504,6 +505,13 @@ describe("speech", () => {
     expect(bytes).toBe(3_000);
     expect(last?.info?.usage).toMatchObject({ inputCharacters: 13 });
     expect(last?.info?.cost).toMatchObject({ incomplete: false, totalNanoUsd: 195_000n });
+  });
+
+  it("of a model that is billed by tokens, and does not count them, is priced by an estimate of them", async () => {
+    const { last } = await hear("speaks-uncounted", "one two three");
+    expect(last?.info?.usage).toMatchObject({ source: UsageSource.ESTIMATED, outputTokens: 20, audioOutputTokens: 20 });
+    expect(last?.info?.usage?.inputCharacters).toBeUndefined();
+    expect(last?.info?.cost?.incomplete).toBe(false);
   });
 
   it("moves on to the next target while nothing was heard", async () => {
