@@ -13,6 +13,7 @@ import { type Recovered, recover } from "./journal/recover.ts";
 import type { Segment } from "./journal/segment.ts";
 import { toLostEvent } from "./lost-event.ts";
 import { Outbox } from "./outbox.ts";
+import { ReaderFloor } from "./reader-floor.ts";
 
 const encodeEvent = compileEncoder(UsageEventSchema);
 
@@ -106,6 +107,7 @@ export class UsageLedger implements JournalOwner<Note> {
   readonly #owed = new Map<string, UsageEvent>();
   readonly #listeners = new Set<() => void>();
   #floorOrdinal: () => number = () => Number.POSITIVE_INFINITY;
+  readonly #floor = new ReaderFloor();
   #maintenance: NodeJS.Timeout | undefined;
   #pruning = false;
   #closing: Promise<void> | undefined;
@@ -318,7 +320,7 @@ export class UsageLedger implements JournalOwner<Note> {
     const { maxBytes, delivery } = this.#options;
     const urgency = this.#opened.totalBytes > maxBytes * urgentShare ? "urgent" : "when-aged";
     // A reader that is stuck must not stop the gateway, as long as NATS holds the events that it has not seen.
-    const floor = urgency === "urgent" && delivery === "outbox" ? Number.POSITIVE_INFINITY : this.#floorOrdinal();
+    const floor = this.#floor.next(this.#floorOrdinal(), urgency === "urgent" && delivery === "outbox");
     this.#opened
       .prune(floor, urgency)
       .catch((error: unknown) =>

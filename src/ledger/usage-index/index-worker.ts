@@ -78,8 +78,14 @@ async function catchUp(segments: readonly DurableSegment[]): Promise<void> {
     const cursor = database.cursor;
     if (cursor !== undefined && segment.ordinal < cursor.ordinal) continue;
     const from = cursor?.ordinal === segment.ordinal ? cursor.offset : 0;
-    if (from < segment.bytes || cursor?.ordinal !== segment.ordinal) await read(segment, from);
+    if (from < segment.bytes || cursor?.ordinal !== segment.ordinal) await read(segment, from).catch(passOverDeleted);
   }
+}
+
+/** A segment that was deleted after the question was asked: a journal near its limit does not wait for ever. */
+function passOverDeleted(error: unknown): void {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+  throw error;
 }
 
 /** The folder of the journal was emptied by hand: its ordinals began anew, or name the segment of another life. */
@@ -104,9 +110,9 @@ async function read(segment: DurableSegment, from: number): Promise<void> {
         events = [];
       }
       const record = frame.type === recordType.final ? readEventRecord(frame.payload) : undefined;
-      // The payload is a view of a buffer that is filled again.
+      // A copy: the message is a view of a buffer that is filled again, and `slice` of a Buffer is one, too.
       if (record !== undefined) {
-        events.push({ ordinal, offset, event: toIndexedEvent(record.message.slice()) });
+        events.push({ ordinal, offset, event: toIndexedEvent(Buffer.from(record.message)) });
       }
       return undefined;
     },

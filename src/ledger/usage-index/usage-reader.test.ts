@@ -94,6 +94,16 @@ describe("the usage index", () => {
     }
   });
 
+  it("lists each event as it was, also when it reads many megabytes at once", async () => {
+    const shapes = Array.from({ length: 300 }, (_, index) => ({ labels: { text: String(index).padEnd(10_000, "x") } }));
+    const recorded = await Promise.all(shapes.map((shape) => record(shape)));
+    const request = create(ListUsageEventsRequestSchema, { filter: {}, pageSize: 1_000 });
+    const { events } = await reader.list(everything, request);
+    const labelsById = new Map(events.map((event) => [event.eventId, event.labels["text"]]));
+    for (const { eventId, labels } of recorded) expect(labelsById.get(eventId)).toBe(labels["text"]);
+    expect(events).toHaveLength(300);
+  });
+
   it("sums every count of the contract", async () => {
     await record({
       outcome: Outcome.FAILED,
