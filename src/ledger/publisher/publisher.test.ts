@@ -217,7 +217,11 @@ describe("the publisher", () => {
   it("refuses a stream that would drop events", async () => {
     server = await startNats();
     const connection = await connect({ servers: server.url });
-    await (await jetstreamManager(connection)).streams.add({ name: "USAGE", subjects: ["llmgateway.usage.v1.>"] });
+    await (await jetstreamManager(connection)).streams.add({
+      name: "USAGE",
+      subjects: ["llmgateway.usage.v1.>"],
+      max_msgs: 1_000,
+    });
     await connection.close();
     const publisher = publish(await ledgerIn(), server.url);
     await vi.waitFor(() =>
