@@ -1,12 +1,19 @@
 // The life of a unary completion, top to bottom.
-import { AttemptOutcome, type CompleteRequest, type CompleteResponse, IncludeOption, Outcome } from "../contract.ts";
-import type { ProviderFailure } from "../domain/provider-failure.ts";
+import {
+  AttemptOutcome,
+  type CompleteRequest,
+  type CompleteResponse,
+  IncludeOption,
+  Outcome,
+  type Usage,
+} from "../contract.ts";
 import type { ChatOperation } from "../providers/provider.ts";
 import { readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { Stopped } from "./call-scope.ts";
 import { toCompleteResponse, wants } from "./complete-response.ts";
 import { estimateUsage } from "./estimated-usage.ts";
+import { hasConsumed } from "./has-consumed.ts";
 import type { AttemptControl } from "./hedged-race.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { UnarySink } from "./ports.ts";
@@ -45,6 +52,7 @@ async function attemptOnce(
 ): Promise<CompleteResponse> {
   const { parts, account } = call;
   const seen: Seen = { status: 0, headers: {} };
+  let usage: Usage | undefined;
   try {
     const limits = timeLimits(ready, request, "unary");
     const { completion, response } = await runUnaryAttempt(
@@ -55,13 +63,14 @@ async function attemptOnce(
       limits,
       seen,
     );
+    usage = completion.usage ?? estimateUsage(undefined, account.inputTokensEstimated, charactersOf(completion.parts));
     if (!control.claim()) throw new Stopped("hedge");
     account.contentSeen(open);
     account.endAttempt(open, {
       outcome: AttemptOutcome.SERVED,
       httpStatus: seen.status,
       headers: seen.headers,
-      usage: completion.usage ?? estimateUsage(undefined, account.inputTokensEstimated, charactersOf(completion.parts)),
+      usage,
       facts: completion,
     });
     call.attemptServed(ready, open, seen);
@@ -70,23 +79,11 @@ async function attemptOnce(
       : "";
     return toCompleteResponse(account, { request, ready, facts: completion, parts: completion.parts, rawResponseJson });
   } catch (error) {
-    call.attemptFailed(ready, open, error, seen, consumedWithoutAnswer(call, error, seen));
+    // One that finished second has consumed what it says.
+    if (hasConsumed(error, seen)) usage ??= estimateUsage(undefined, account.inputTokensEstimated, 0);
+    call.attemptFailed(ready, open, error, seen, usage);
     throw error;
   }
-}
-
-/**
- * A provider that was cut off while it generated (time-out, cancel, deadline) bills its input all the same. An answer with
- * an error status, or no connection at all, consumed nothing.
- */
-function consumedWithoutAnswer(
-  call: LiveCall,
-  error: unknown,
-  seen: Seen,
-): ReturnType<typeof estimateUsage> | undefined {
-  const kind = (error as ProviderFailure | undefined)?.kind;
-  const wasRefused = seen.status >= 300 || kind === "unavailable" || kind === "overloaded" || kind === "bad-response";
-  return wasRefused ? undefined : estimateUsage(undefined, call.account.inputTokensEstimated, 0);
 }
 
 function charactersOf(

@@ -3,7 +3,6 @@
 import { AttemptOutcome, type CompleteRequest, FinishReason, Outcome, type Usage, UsageSource } from "../contract.ts";
 import type { HttpRequest } from "../domain/http.ts";
 import type { OperationFacts } from "../domain/operation-results.ts";
-import { ProviderFailure } from "../domain/provider-failure.ts";
 import { sumUsage } from "../metering/sum-usage.ts";
 import type { TranslationContext, UnaryOperation } from "../providers/provider.ts";
 import { timeLimits } from "./attempt-context.ts";
@@ -11,6 +10,7 @@ import type { AttemptLimits } from "./attempt-timer.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
 import { firstPriced } from "./first-priced.ts";
+import { hasConsumed } from "./has-consumed.ts";
 import type { AttemptControl } from "./hedged-race.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { Operation, OperationRequest } from "./operation.ts";
@@ -188,9 +188,6 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
   /** What finished is billed. Of the rest: a provider that was cut off while it worked bills its input, one that refused does not. */
   #consumedWithoutAnswer(error: unknown): Usage | undefined {
     if (this.#answered.length > 0) return sumUsage(this.#answered.map(({ usage }) => usage));
-    const kind = error instanceof ProviderFailure ? error.kind : undefined;
-    const wasRefused =
-      this.#seen.status >= 300 || kind === "unavailable" || kind === "overloaded" || kind === "bad-response";
-    return wasRefused ? undefined : this.#estimate();
+    return hasConsumed(error, this.#seen) ? this.#estimate() : undefined;
   }
 }

@@ -58,8 +58,11 @@ export class SpeechAttempt {
         onStart: (status, headers) => {
           this.seen.status = status;
           this.seen.headers = headers;
-          if (this.#isOk) this.#reader = this.#ready.operation.createReader(headers, this.#request);
           this.#timer.active();
+          if (!this.#isOk) return;
+          this.#guarded(() => {
+            this.#reader = this.#ready.operation.createReader(headers, this.#request);
+          });
         },
         onData: (bytes) => this.#take(bytes),
         onEnd: () => this.#end(),
@@ -89,6 +92,7 @@ export class SpeechAttempt {
   #pass(bytes: Uint8Array): void {
     const reader = this.#reader;
     for (const data of reader?.read(bytes) ?? []) {
+      if (this.#settled) return; // The caller went away in the middle of it.
       if (data.length === 0) continue;
       this.#hasAudio = true;
       this.#timer.contentSeen();

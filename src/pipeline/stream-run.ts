@@ -2,7 +2,6 @@
 // come; what it has generated is counted for the bill of an attempt that does not finish.
 import { AttemptOutcome, type CompleteRequest, type Usage } from "../contract.ts";
 import type { CompletionFacts } from "../domain/completion.ts";
-import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
 import { sumUsage } from "../metering/sum-usage.ts";
 import type { ChatOperation } from "../providers/provider.ts";
@@ -11,6 +10,7 @@ import type { OpenAttempt } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
 import type { ContinuedParts } from "./continuation.ts";
 import { estimateUsage } from "./estimated-usage.ts";
+import { hasConsumed } from "./has-consumed.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { StreamAttempt } from "./stream-attempt.ts";
@@ -86,10 +86,9 @@ export class StreamRun {
   /** Puts an attempt that did not finish into the account. */
   fail(error: unknown, outcome: AttemptOutcome): void {
     const { seen } = this.#attempt;
-    // Bytes of a 2xx answer mean that the provider was generating, and bills it; so does silence after the request was sent.
-    const wasRefused =
-      seen.status >= 300 || (seen.status === 0 && error instanceof ProviderFailure && error.kind !== "timeout");
-    const usage = wasRefused ? undefined : this.#estimate(this.#attempt.usage());
+    const known = this.#attempt.usage();
+    const hasGenerated = known !== undefined || this.#characters > 0;
+    const usage = hasGenerated || hasConsumed(error, seen) ? this.#estimate(known) : undefined;
     this.#call.attemptFailed(this.#ready, this.#open, error, seen, usage, outcome);
   }
 

@@ -21,6 +21,7 @@ import type { SpeechOperation, TranslationContext } from "../providers/provider.
 import { timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { firstPriced } from "./first-priced.ts";
+import { hasConsumed } from "./has-consumed.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { SpeechSink } from "./ports.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
@@ -101,10 +102,8 @@ export class SpeechLife {
       this.#call.attemptServed(ready, open, attempt.seen);
       return { ready, facts };
     } catch (error) {
-      const wasRefused =
-        attempt.seen.status >= 300 ||
-        (attempt.seen.status === 0 && error instanceof ProviderFailure && error.kind !== "timeout");
-      this.#call.attemptFailed(ready, open, error, attempt.seen, wasRefused ? undefined : this.#estimate(ready));
+      const hasSpoken = this.#pieces > 0 || hasConsumed(error, attempt.seen);
+      this.#call.attemptFailed(ready, open, error, attempt.seen, hasSpoken ? this.#estimate(ready) : undefined);
       throw this.#pieces > 0 && error instanceof ProviderFailure ? this.#interrupted(error) : error;
     } finally {
       this.#attempt = undefined;

@@ -93,6 +93,11 @@ export function timeoutFailure(limit: ExpiredLimit): ProviderFailure {
   return new ProviderFailure("timeout", textByLimit[limit], { providerCode: limit });
 }
 
+/** Our patience ended, not the provider's, and not that of a connection which never came about. */
+export function isOurTimeout({ kind, facts }: ProviderFailure): boolean {
+  return kind === "timeout" && facts.providerCode !== undefined && facts.providerCode in textByLimit;
+}
+
 function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
   const [first] = pieces;
   if (first === undefined) return new Uint8Array();
