@@ -13,7 +13,15 @@ describe("the demo", () => {
   it("calls nothing but the simulator when the environment names no key", () => {
     const config = demoConfig(parts);
     expect(config.providers.map(({ settings }) => settings.baseUrl)).toEqual([parts.simulatorUrl, parts.simulatorUrl]);
-    expect(config.models.map(({ id }) => id)).toEqual(["demo", "demo-anthropic"]);
+    expect(config.models.map(({ id }) => id)).toEqual([
+      "demo",
+      "demo-anthropic",
+      "demo-embed",
+      "demo-moderate",
+      "demo-images",
+      "demo-speech",
+      "demo-transcribe",
+    ]);
     expect(config.server).toMatchObject({ host: "127.0.0.1", port: 50051 });
     expect(config.dataDir).toBe("/tmp/demo");
   });

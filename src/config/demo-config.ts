@@ -41,6 +41,7 @@ export function demoConfig(parts: DemoParts): Config {
         ],
       },
       { id: "demo-anthropic", targets: [{ provider: "simulated-anthropic", model: "claude-haiku-4-5" }] },
+      ...otherModels.map(([id, model]) => ({ id, targets: [{ provider: "simulated-openai", model }] })),
       ...real.flatMap(({ id, models }) => models.map((model) => ({ id: model, targets: [{ provider: id, model }] }))),
     ],
     tenants: { projects: [{ id: "demo" }] },
@@ -55,6 +56,15 @@ export function demoConfig(parts: DemoParts): Config {
   };
   return toConfig(configSchema(parts.known).parse(raw), parts.dataDir);
 }
+
+/** For what is not chat, under the names of real models, so that their real prices show. */
+const otherModels = [
+  ["demo-embed", "text-embedding-3-small"],
+  ["demo-moderate", "omni-moderation-latest"],
+  ["demo-images", "gpt-image-1"],
+  ["demo-speech", "gpt-4o-mini-tts"],
+  ["demo-transcribe", "whisper-1"],
+] as const;
 
 const realProviders = [
   { id: "openai", kind: "openai", variable: "OPENAI_API_KEY", models: ["gpt-4.1-mini", "gpt-4.1"] },
