@@ -2,7 +2,7 @@
 // others as a message, not with the next poll. While NATS is away everything goes on with what was heard last; after it
 // is back the bucket is listed anew, so that nothing that happened in between is missed.
 import { setTimeout as wait } from "node:timers/promises";
-import { JetStreamApiError, jetstream } from "@nats-io/jetstream";
+import { JetStreamApiError, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { type KV, Kvm, type KvWatchEntry } from "@nats-io/kv";
 import type { NatsConnection, QueuedIterator } from "@nats-io/transport-node";
 import {
@@ -28,7 +28,7 @@ const bucketName = "llmgateway_objects";
 /** JetStream: "wrong last sequence". https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const wrongLastSequence = 10_071;
 
-const limits = { requestMs: 2_000, retryMs: 500 } as const;
+const limits = { requestMs: 2_000, retryMs: 500, marksKeptMs: 86_400_000, marksForgottenMax: 1_000 } as const;
 
 type Open = { readonly connection: NatsConnection; readonly bucket: KV };
 
@@ -56,15 +56,19 @@ export function createClusteredObjectStore(options: ClusteredObjectStoreOptions)
     if (isClosed) iterator.stop();
     const stopListening = onReconnect(connection, () => iterator.stop());
     let unseen: Set<string> | undefined = new Set(replica.keys());
+    const oldMarks: KvWatchEntry[] = [];
     const listed = () => {
       for (const key of unseen ?? []) apply({ kind: "deleted", key, revision: streamInfo.state.last_seq }, onChange);
       unseen = undefined;
       onListed();
+      forgetMarks(connection, oldMarks).catch(() => {}); // They cost a little room, and the next listing tries again.
     };
     try {
       if (streamInfo.state.messages === 0) listed();
       for await (const entry of iterator) {
         unseen?.delete(entry.key);
+        if (unseen !== undefined && isOldMark(entry) && oldMarks.length < limits.marksForgottenMax)
+          oldMarks.push(entry);
         apply(toChange(entry), onChange);
         if (unseen !== undefined && entry.delta === 0) listed();
       }
@@ -142,6 +146,20 @@ async function openBucket(options: ClusteredObjectStoreOptions): Promise<Open> {
   } catch (error) {
     await connection.close();
     throw error;
+  }
+}
+
+/** NATS keeps a mark of each deletion for those who watch; who was away for so long lists anew. */
+function isOldMark({ operation, created }: KvWatchEntry): boolean {
+  return operation !== "PUT" && created.getTime() < Date.now() - limits.marksKeptMs;
+}
+
+/** Up to the mark and no further: an object that was made anew under the key stays. */
+async function forgetMarks(connection: NatsConnection, marks: readonly KvWatchEntry[]): Promise<void> {
+  if (marks.length === 0) return;
+  const manager = await jetstreamManager(connection, { timeout: limits.requestMs });
+  for (const { key, revision } of marks) {
+    await manager.streams.purge(`KV_${bucketName}`, { filter: `$KV.${bucketName}.${key}`, seq: revision + 1 });
   }
 }
 
