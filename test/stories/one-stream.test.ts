@@ -2,7 +2,7 @@
 // the end, backpressure down to the provider, a cursor after a lost connection, and one generation for equal requests.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, createServer } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -280,7 +280,7 @@ async function startTorrent(): Promise<Torrent> {
   const frame = chunk({ index: 0, delta: { content: piece } });
   let bytesWritten = 0;
   let heldSince: number | undefined;
-  const server = createHttpServer(async (request, response) => {
+  const pour = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     request.resume();
     response.writeHead(200, { "content-type": "text/event-stream" });
     for (let sent = 0; sent < pieces; sent += 1) {
@@ -291,6 +291,9 @@ async function startTorrent(): Promise<Torrent> {
       heldSince = undefined;
     }
     response.end(`${chunk({ index: 0, delta: {}, finish_reason: "stop" })}data: [DONE]\n\n`);
+  };
+  const server = createHttpServer((request, response) => {
+    pour(request, response).catch(() => undefined); // The reader went away in the middle, as the test wants.
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
