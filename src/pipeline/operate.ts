@@ -148,7 +148,6 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
   #served(): void {
     const { account } = this.#call;
     const { status, headers } = this.#seen;
-    account.contentSeen(this.#open);
     account.endAttempt(this.#open, {
       outcome: AttemptOutcome.SERVED,
       httpStatus: status,

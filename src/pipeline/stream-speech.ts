@@ -23,6 +23,7 @@ import type { OpenAttempt } from "./call-account.ts";
 import { firstPriced } from "./first-priced.ts";
 import { hasConsumed } from "./has-consumed.ts";
 import type { LiveCall } from "./live-call.ts";
+import { inOperationWords } from "./operation-field.ts";
 import type { SpeechSink } from "./ports.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { requestIdIgnored, toResponseInfo } from "./response-info.ts";
@@ -67,7 +68,7 @@ export class SpeechLife {
       this.#sink.flush();
       this.#sink.succeed();
     } catch (error) {
-      const failure = await this.#call.endFailed(this.#afterAudio(error));
+      const failure = await this.#call.endFailed(this.#afterAudio(inOperationWords(error, "text")));
       if (this.#call.scope.cause !== "caller") this.#sink.fail(failure);
     }
   }

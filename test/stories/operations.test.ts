@@ -162,6 +162,7 @@ describe("embeddings", () => {
     expect(event?.operation).toBe(Operation.EMBEDDINGS);
     expect(event?.outcome).toBe(Outcome.SUCCEEDED);
     expect(event?.streaming).toBe(false);
+    expect(event?.timeToFirstToken).toBeUndefined();
     expect(event?.cost?.totalNanoUsd).toBe(6_000n);
   });
 
