@@ -73,11 +73,6 @@ export class ServiceCalls {
     }
   }
 
-  /** For a method that this deployment does not serve. */
-  disabled(name: string): CallFailure {
-    return new CallFailure(ErrorReason.FEATURE_DISABLED, `${name} is not served by this gateway`);
-  }
-
   toError(error: unknown) {
     return toConnectError(toCallFailure(error, this.#logger));
   }
