@@ -1,5 +1,6 @@
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asNumber, asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asNumber, asObject, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { WireEvent } from "../../wire/wire-event.ts";
 import type { EventReader, ReadContext } from "../provider.ts";
 import { toStreamFailure } from "./failure.ts";
@@ -63,7 +64,7 @@ export function createMessagesReader(context: ReadContext): EventReader {
 /** `undefined` for what is no JSON object, such as "[DONE]", which some gateways add. */
 function parsePayload(event: WireEvent): JsonRecord | undefined {
   try {
-    return asObject(parseJson(event.data));
+    return asObject(parseExactJson(event.data));
   } catch (error) {
     if (error instanceof JsonError && !looksLikeJson(event.data)) return undefined;
     throw new ProviderFailure("bad-response", "an event of the stream is no JSON", { cause: error });

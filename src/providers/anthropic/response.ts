@@ -2,7 +2,8 @@ import type { Part } from "../../contract.ts";
 import type { Completion } from "../../domain/completion.ts";
 import { foldEvent } from "../../domain/fold.ts";
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asArray, asNumber, asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asArray, asNumber, asObject, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { ReadContext } from "../provider.ts";
 import { toStreamFailure } from "./failure.ts";
 import { createMessageAssembler, readWholeMessage } from "./message-assembler.ts";
@@ -29,7 +30,7 @@ export function fromTokenCount(body: Uint8Array): number {
 
 function parseBody(body: Uint8Array): JsonRecord {
   try {
-    const message = asObject(parseJson(new TextDecoder().decode(body)));
+    const message = asObject(parseExactJson(new TextDecoder().decode(body)));
     if (message !== undefined) return message;
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;

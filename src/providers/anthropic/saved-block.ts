@@ -1,6 +1,7 @@
 // What a tool call's block says beside its id, name and input (`caller`, `server_name`, its type when the provider runs
 // the tool) has no field in the contract. It travels in `Part.state`, so that the block goes back as it came.
-import { asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asObject, JsonError, type JsonRecord } from "../../wire/json.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 
 /** JSON text of the rest of the block; "" when it is an ordinary call. */
@@ -19,7 +20,7 @@ function isOrdinary(name: string, value: unknown): boolean {
 /** Members to lay over the block; none when the text is not what `toSavedBlock` wrote. */
 export function readSavedBlock(text: string): JsonOutObject {
   try {
-    const members = Object.entries(asObject(parseJson(text)) ?? {});
+    const members = Object.entries(asObject(parseExactJson(text)) ?? {});
     return Object.fromEntries(members.map(([name, value]) => [name, new RawJson(JSON.stringify(value))]));
   } catch (error) {
     if (error instanceof JsonError) return {}; // State that was altered on the way: the plain call is still right.

@@ -1,5 +1,6 @@
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asNumber, asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asNumber, asObject, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { EventReader, ReadContext } from "../provider.ts";
 import { ConverseAnswer } from "./converse-answer.ts";
 import { toFailureOfException } from "./failure.ts";
@@ -52,7 +53,7 @@ export function createConverseReader(context: ReadContext): EventReader {
 
 function parsePayload(data: string): JsonRecord {
   try {
-    return asObject(parseJson(data)) ?? {};
+    return asObject(parseExactJson(data)) ?? {};
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     throw new ProviderFailure("bad-response", "an event of the stream is no JSON", { cause: error });

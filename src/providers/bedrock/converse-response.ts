@@ -2,7 +2,8 @@ import type { Part } from "../../contract.ts";
 import type { Completion } from "../../domain/completion.ts";
 import { foldEvent } from "../../domain/fold.ts";
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asArray, asNumber, asObject, asString, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asArray, asNumber, asObject, asString, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { ReadContext } from "../provider.ts";
 import { ConverseAnswer } from "./converse-answer.ts";
 
@@ -74,7 +75,7 @@ function readCitations(answer: ConverseAnswer, position: number, block: JsonReco
 
 function parseBody(body: Uint8Array): JsonRecord {
   try {
-    const response = asObject(parseJson(new TextDecoder().decode(body)));
+    const response = asObject(parseExactJson(new TextDecoder().decode(body)));
     if (response !== undefined) return response;
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;

@@ -1,5 +1,6 @@
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asArray, asNumber, asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asArray, asNumber, asObject, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { WireEvent } from "../../wire/wire-event.ts";
 import type { EventReader, ReadContext } from "../provider.ts";
 import { Answer } from "./answer.ts";
@@ -78,7 +79,7 @@ function firstOf(value: unknown): JsonRecord {
 /** `undefined` for what is no JSON object: "[DONE]". */
 function parsePayload(event: WireEvent): JsonRecord | undefined {
   try {
-    return asObject(parseJson(event.data));
+    return asObject(parseExactJson(event.data));
   } catch (error) {
     if (error instanceof JsonError && !event.data.trimStart().startsWith("{")) return undefined;
     throw new ProviderFailure("bad-response", "an event of the stream is no JSON", { cause: error });

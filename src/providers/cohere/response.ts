@@ -2,7 +2,8 @@ import type { Part } from "../../contract.ts";
 import type { Completion } from "../../domain/completion.ts";
 import { foldEvent } from "../../domain/fold.ts";
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asArray, asObject, asString, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asArray, asObject, asString, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { ReadContext } from "../provider.ts";
 import { Answer } from "./answer.ts";
 
@@ -47,7 +48,7 @@ function contentOf(message: JsonRecord): readonly JsonRecord[] {
 
 function parseBody(body: Uint8Array): JsonRecord {
   try {
-    const answer = asObject(parseJson(new TextDecoder().decode(body)));
+    const answer = asObject(parseExactJson(new TextDecoder().decode(body)));
     if (answer !== undefined) return answer;
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;

@@ -1,5 +1,6 @@
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asArray, asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asArray, asObject, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { WireEvent } from "../../wire/wire-event.ts";
 import type { EventReader, ReadContext } from "../provider.ts";
 import { createAnswerAssembler } from "./answer-assembler.ts";
@@ -33,7 +34,7 @@ export function createGenerateReader(context: ReadContext, stateProvider: string
 /** None for what is no JSON, such as "[DONE]", which some gateways add. */
 function parseChunks(event: WireEvent): readonly JsonRecord[] {
   try {
-    const parsed = parseJson(event.data);
+    const parsed = parseExactJson(event.data);
     return (asArray(parsed) ?? [parsed]).map((chunk) => asObject(chunk) ?? {});
   } catch (error) {
     if (error instanceof JsonError && !/^\s*\{/.test(event.data)) return [];

@@ -2,7 +2,8 @@ import type { Part } from "../../contract.ts";
 import type { Completion } from "../../domain/completion.ts";
 import { foldEvent } from "../../domain/fold.ts";
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asArray, asNumber, asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asArray, asNumber, asObject, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { ReadContext } from "../provider.ts";
 import { createAnswerAssembler } from "./answer-assembler.ts";
 import { toFailureInside } from "./failure.ts";
@@ -33,7 +34,7 @@ export function fromTokenCount(body: Uint8Array): number {
 /** One object; or, from an endpoint that streams, an array of them. */
 function parseBody(body: Uint8Array): readonly JsonRecord[] {
   try {
-    const parsed = parseJson(new TextDecoder().decode(body));
+    const parsed = parseExactJson(new TextDecoder().decode(body));
     const chunks = (asArray(parsed) ?? [parsed]).map(asObject);
     const objects = chunks.filter((chunk) => chunk !== undefined);
     if (objects.length > 0 && objects.length === chunks.length) return objects;

@@ -1,5 +1,6 @@
 import { ProviderFailure } from "../../domain/provider-failure.ts";
-import { asObject, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { parseExactJson } from "../../wire/exact-json.ts";
+import { asObject, JsonError, type JsonRecord } from "../../wire/json.ts";
 import type { EventReader, ReadContext } from "../provider.ts";
 import { Answer } from "./answer.ts";
 
@@ -22,7 +23,7 @@ export function createChatReader(context: ReadContext): EventReader {
 /** A line, or the whole body of an answer. Throws `ProviderFailure` when it is no JSON object. */
 export function parseLine(text: string): JsonRecord {
   try {
-    const line = asObject(parseJson(text));
+    const line = asObject(parseExactJson(text));
     if (line !== undefined) return line;
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;

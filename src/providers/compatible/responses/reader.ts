@@ -4,7 +4,7 @@ import { asObject } from "../../../wire/json.ts";
 import type { EventReader, ReadContext } from "../../provider.ts";
 import { throwInterrupted } from "../answer.ts";
 import type { AnswerRules } from "../answer-rules.ts";
-import { parseOrUndefined } from "../parse-or-undefined.ts";
+import { parseExactOrUndefined } from "../parse-or-undefined.ts";
 import { ResponsesAnswer } from "./answer.ts";
 
 const noEvents: readonly StreamEvent[] = [];
@@ -16,7 +16,7 @@ export function createResponsesReader(rules: AnswerRules, context: ReadContext):
     read({ data }) {
       // OpenRouter ends with "[DONE]", which this API does not have.
       if (data === "" || data === "[DONE]" || answer.isComplete) return noEvents;
-      const event = asObject(parseOrUndefined(data));
+      const event = asObject(parseExactOrUndefined(data));
       if (event === undefined)
         throw new ProviderFailure("bad-response", "an event of the provider's stream is no JSON object");
       if (event["type"] === undefined && event["error"] !== undefined)

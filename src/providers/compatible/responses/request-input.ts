@@ -18,7 +18,7 @@ import { type JsonOut, type JsonOutObject, RawJson } from "../../json-writer.ts"
 import { noteNoFilename } from "../../note-absent.ts";
 import { providerOptionsOf } from "../../provider-options.ts";
 import type { TranslationLog } from "../../translation-log.ts";
-import { parseOrUndefined } from "../parse-or-undefined.ts";
+import { parseExactOrUndefined } from "../parse-or-undefined.ts";
 import { toRawJson } from "../request-messages.ts";
 
 export type InputContext = {
@@ -258,7 +258,7 @@ function toCallItem(
 ): readonly JsonOut[] {
   const own = ownState(state, field, context);
   if (call.providerExecuted) {
-    const item = own === undefined ? undefined : parseOrUndefined(new TextDecoder().decode(own.data));
+    const item = own === undefined ? undefined : parseExactOrUndefined(new TextDecoder().decode(own.data));
     if (asObject(item) !== undefined) return [new RawJson(JSON.stringify(item))];
     context.log.dropped(`${field}.tool_call`, "a tool call that another provider ran means nothing here");
     return [];
@@ -271,7 +271,7 @@ function toCallItem(
 
 /** Members that our reader kept beside the id: `phase`, `namespace`. */
 function toExtra(state: OpaqueState | undefined): JsonOutObject {
-  const extra = asObject(state === undefined ? undefined : parseOrUndefined(new TextDecoder().decode(state.data)));
+  const extra = asObject(state === undefined ? undefined : parseExactOrUndefined(new TextDecoder().decode(state.data)));
   const text = (name: string) => (typeof extra?.[name] === "string" ? extra[name] : undefined);
   return { phase: text("phase"), namespace: text("namespace") };
 }

@@ -6,12 +6,12 @@ import { ProviderFailure } from "../../../domain/provider-failure.ts";
 import { asArray, asObject } from "../../../wire/json.ts";
 import type { ReadContext } from "../../provider.ts";
 import type { AnswerRules } from "../answer-rules.ts";
-import { parseOrUndefined } from "../parse-or-undefined.ts";
+import { parseExactOrUndefined } from "../parse-or-undefined.ts";
 import { ResponsesAnswer } from "./answer.ts";
 
 /** Reads a whole response. Throws `ProviderFailure` when the body is none, or is a failed one. */
 export function toResponsesCompletion(response: HttpResponse, rules: AnswerRules, context: ReadContext): Completion {
-  const body = asObject(parseOrUndefined(new TextDecoder().decode(response.body)));
+  const body = asObject(parseExactOrUndefined(new TextDecoder().decode(response.body)));
   if (body === undefined) throw notAResponse("it is no JSON object");
   const answer = new ResponsesAnswer(rules, context);
   const parts: Part[] = [];
