@@ -106,10 +106,23 @@ describe("a call with a request id", () => {
     const joined = complete(world, "a");
     await world.playOut();
     const late = complete(world, "a");
+    const asStream = stream(world, "a");
     await settled();
+    expect(foldHeard(asStream.sink.heard).response?.responseCacheStatus).toBe(CacheStatus.REPLAYED);
     expect(joined.sink.responses[0]?.responseCacheStatus).toBe(CacheStatus.COALESCED);
     expect(late.sink.responses[0]?.responseCacheStatus).toBe(CacheStatus.REPLAYED);
     expect(world.finals.length).toBe(1);
+  });
+
+  it("says so in a stream too, and leaves the first stream's answer as it is", async () => {
+    const world = worldOf(streamed);
+    const first = stream(world, "a");
+    await play(world, 3);
+    const joined = stream(world, "a");
+    await world.playOut();
+    const late = stream(world, "a");
+    const statuses = [first, joined, late].map(({ sink }) => foldHeard(sink.heard).response?.responseCacheStatus);
+    expect(statuses).toEqual([CacheStatus.UNSPECIFIED, CacheStatus.COALESCED, CacheStatus.REPLAYED]);
   });
 
   it("is refused with another payload", async () => {

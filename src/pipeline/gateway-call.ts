@@ -301,8 +301,10 @@ export class GatewayCall implements OpenCall {
   }
 
   #joinStream(entry: ReplayEntry, request: StreamCompleteRequest, sink: StreamSink): CallHandle {
-    if (entry.broadcast?.reaches(0) === true) return this.#follow(entry, sink, 0);
     const wasOver = entry.end !== undefined;
+    if (entry.broadcast?.reaches(0) === true) {
+      return this.#follow(entry, sink, 0, (response) => replayed(response, wasOver));
+    }
     return this.#awaitEnd(entry, sink, (end) => {
       if (end.kind === "failure") sink.fail(end.failure);
       else if (end.kind === "operation") sink.fail(otherMethod());
@@ -324,7 +326,7 @@ export class GatewayCall implements OpenCall {
       const gone = new CallFailure(ErrorReason.CURSOR_EXPIRED, "the events after the cursor are not kept");
       return this.#refuse(undefined, gone, sink);
     }
-    return this.#follow(entry, sink, cursor.afterSequence);
+    return this.#follow(entry, sink, cursor.afterSequence, (response) => response);
   }
 
   /** Waits for the end of the other call, within the deadline of this one. */
@@ -339,12 +341,21 @@ export class GatewayCall implements OpenCall {
     return this.#replayHandle();
   }
 
-  /** Reads the other call's events, within the deadline of this one. */
-  #follow(entry: ReplayEntry, sink: StreamSink, afterSequence: number): CallHandle {
+  /** Reads the other call's events, within the deadline of this one; `toOwn`: how its answer is told here. */
+  #follow(
+    entry: ReplayEntry,
+    sink: StreamSink,
+    afterSequence: number,
+    toOwn: (response: CompleteResponse) => CompleteResponse,
+  ): CallHandle {
     this.#becomeReplay(entry);
     const { scope } = this.#call;
     const reader: StreamSink = {
-      push: (sequence, event) => sink.push(sequence, event),
+      push: (sequence, event) =>
+        sink.push(
+          sequence,
+          event.kind === "completed" ? { kind: "completed", response: toOwn(event.response) } : event,
+        ),
       flush: () => sink.flush(),
       succeed: () => {
         scope.close();

@@ -1,7 +1,7 @@
 // The door between `server/` and the life of a call: authenticates, names the call, keeps the list of what is running.
 import type { Caller } from "../domain/principal.ts";
 import { CallAccount } from "./call-account.ts";
-import { CallScope } from "./call-scope.ts";
+import { CallScope, Stopped } from "./call-scope.ts";
 import { GatewayCall } from "./gateway-call.ts";
 import { LiveCall } from "./live-call.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
@@ -67,6 +67,8 @@ export class CompletionGateway implements Gateway {
     const scope = new CallScope(deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - clock.nowMs()));
     const call: LiveCall = new LiveCall(this.#parts, account, scope, deadlineMs, () => this.#over(call));
     this.#running.add(call);
+    // A caller whose message never arrives has its deadline too. `begin` takes over.
+    scope.whenStopped((cause) => void call.endFailed(new Stopped(cause)));
     return new GatewayCall(call, this.#replays, () => this.#draining);
   }
 

@@ -320,4 +320,18 @@ describe("a call that never begins", () => {
     expect(world.finals.map(({ outcome }) => outcome)).toEqual([Outcome.CANCELLED]);
     expect(world.leaks).toEqual([]);
   });
+
+  it("ends at its deadline when its message does not arrive, and reserves nothing when it arrives too late", async () => {
+    const world = new World({ providers: [openAi], scriptOf: () => [] });
+    const opened = world.open("Complete", 1_000);
+    vi.advanceTimersByTime(1_000);
+    await settled();
+    expect(world.finals.map(({ errorReason }) => errorReason)).toEqual([ErrorReason.DEADLINE_EXCEEDED]);
+    const sink = new RecordingAnswer<CompleteResponse>();
+    opened.complete(request, sink);
+    await settled();
+    expect(sink.failures[0]?.reason).toBe(ErrorReason.DEADLINE_EXCEEDED);
+    expect(world.finals.length).toBe(1);
+    expect(world.leaks).toEqual([]);
+  });
 });

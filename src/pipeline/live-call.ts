@@ -68,6 +68,8 @@ export class LiveCall {
   async begin(request: CompleteRequest, streaming: boolean, unitsMost?: UnitsMost): Promise<void> {
     const { account, parts } = this;
     account.request = request;
+    this.scope.throwIfStopped();
+    this.scope.whenStopped(undefined);
     const { caller } = account.identity;
     authoriseMethod(caller, account.identity.method);
     if (caller.labels !== undefined) Object.assign(request.labels, caller.labels);

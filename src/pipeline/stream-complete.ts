@@ -200,9 +200,9 @@ export class StreamLife {
   /** After content, whatever ended the stream carries how far it got. */
   #afterContent(error: unknown): unknown {
     if (this.#writer.sequence === 0) return error;
-    const isGivenUp = this.#broken !== undefined && error instanceof CallFailure;
-    const failure = isGivenUp ? this.#interrupted(this.#broken ?? error) : this.#call.toCallFailure(error);
-    if (failure.facts.streamFailure !== undefined) return failure;
+    const broken = this.#broken; // Nobody took over: that routing gave up tells less than why the stream broke.
+    const isGivenUp = broken !== undefined && error instanceof CallFailure;
+    const failure = isGivenUp ? this.#interrupted(broken) : this.#call.toCallFailure(error);
     return new CallFailure(failure.reason, failure.message, {
       ...failure.facts,
       streamFailure: this.#streamFailure(),
@@ -210,8 +210,7 @@ export class StreamLife {
     });
   }
 
-  #interrupted(cause: ProviderFailure | CallFailure): CallFailure {
-    if (cause instanceof CallFailure) return cause;
+  #interrupted(cause: ProviderFailure): CallFailure {
     return new CallFailure(ErrorReason.STREAM_INTERRUPTED, "the provider's stream broke after content was sent", {
       metadata: { cause: nameOfReason(cause), providerMessage: cause.facts.providerMessage ?? "" },
       retryAfterMs: cause.facts.retryAfterMs ?? 1_000,
