@@ -141,6 +141,44 @@ function statedPart(): fc.Arbitrary<Part> {
     );
 }
 
+describe("options and breakpoints beside a part's content", () => {
+  const text = toText("hi");
+  const call = create(PartSchema, {
+    content: { case: "toolCall", value: { callId: "c", name: "f", argumentsJson: "{}" } },
+  });
+  const result = create(PartSchema, {
+    content: { case: "toolResult", value: { callId: "c", content: [toText("x")] } },
+  });
+  const places = [
+    [Role.SYSTEM, text],
+    [Role.USER, text],
+    [Role.ASSISTANT, text],
+    [Role.ASSISTANT, call],
+    [Role.TOOL, result],
+  ] as const;
+
+  it.each(targets)(
+    "$name: go out with it or are spoken of, in a message of any role",
+    ({ settings, model, stateName }) => {
+      for (const [role, bearer] of places) {
+        const conversation = (more: object) => {
+          const before = role === Role.TOOL ? [{ role: Role.ASSISTANT, parts: [call] }] : [];
+          const part = create(PartSchema, { content: bearer.content, ...more });
+          return create(CompleteRequestSchema, { model: "m", messages: [...before, { role, parts: [part] }] });
+        };
+        const bare = translate(settings, model, conversation({}));
+        if (bare.kind === "unsupported") continue;
+        const options: Record<string, JsonObject> = { [stateName]: { own_option: 1 } };
+        for (const more of [{ providerOptions: options }, { cacheBreakpoint: {} }]) {
+          const { request, warnings } = sentBy(settings, model, conversation(more));
+          const isSaid = warnings.length > bare.warnings.length;
+          expect(isSaid || request.body !== bare.request.body, JSON.stringify({ role, ...more })).toBe(true);
+        }
+      }
+    },
+  );
+});
+
 describe("what is unset", () => {
   it.each(targets)("$name: does not reach the provider's JSON", ({ settings, model }) => {
     const plain = { model: "m", messages: [{ role: Role.USER, parts: [toText("Hello")] }] };

@@ -1,6 +1,7 @@
 import type { Part, ReasoningPart, ToolCall } from "../../contract.ts";
 import { fieldOfContent } from "../field-of-content.ts";
 import type { JsonOutObject } from "../json-writer.ts";
+import { noteUnplacedOptions } from "../note-unplaced-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import { type Block, type MessageContext, toContent, toOwnBlock } from "./content-block.ts";
 import { toolPlanId } from "./wire.ts";
@@ -22,6 +23,7 @@ export function toAssistantMessage(parts: readonly Part[], field: string, contex
 
 function place(part: Part, field: string, places: Places, context: MessageContext): void {
   const { content } = part;
+  noteUnplacedOptions(part, field, context.aliases, context.log);
   switch (content.case) {
     case "text":
     case "refusal":

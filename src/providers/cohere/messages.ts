@@ -3,6 +3,7 @@ import { type Media, type Message, type Part, Role, type ToolResult } from "../.
 import { asObject } from "../../wire/json.ts";
 import { parseOrUndefined } from "../compatible/parse-or-undefined.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../json-writer.ts";
+import { noteUnplacedOptions } from "../note-unplaced-options.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import { toAssistantMessage } from "./assistant-message.ts";
@@ -105,6 +106,7 @@ function toToolMessage(part: Part, field: string, context: Context): readonly Js
     return [];
   }
   const result = part.content.value;
+  noteUnplacedOptions(part, field, context.aliases, context.log);
   if (result.isError) {
     context.log.emulated(
       `${field}.tool_result.is_error`,

@@ -12,6 +12,7 @@ import {
 import { parseJson } from "../../wire/json.ts";
 import { fieldOfContent } from "../field-of-content.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../json-writer.ts";
+import { noteUnplacedOptions } from "../note-unplaced-options.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import type { Dialect } from "./dialect.ts";
@@ -169,6 +170,7 @@ function joinContent(content: readonly (string | RawJson)[]): string | readonly 
 
 function collectAssistantPart(parts: AssistantParts, part: Part, field: string, context: MessageContext): void {
   const { content } = part;
+  noteUnplaced(part, field, context);
   switch (content.case) {
     case "text":
       parts.content.push(content.value.text);
@@ -197,6 +199,16 @@ function collectAssistantPart(parts: AssistantParts, part: Part, field: string, 
     default:
       context.log.dropped(fieldOfContent(field, content), "the provider takes no such content in earlier answers");
   }
+}
+
+/** Earlier answers and results are members of a message here: nothing can stand beside one. */
+function noteUnplaced(part: Part, field: string, { dialect, aliases, log }: MessageContext): void {
+  noteUnplacedOptions(part, field, aliases, log);
+  if (part.cacheBreakpoint === undefined || !dialect.cacheControl) return;
+  log.dropped(
+    `${field}.cache_breakpoint`,
+    "the provider takes breakpoints in messages of the system and the user only",
+  );
 }
 
 function toCall(call: ToolCall, part: Part, field: string, context: MessageContext): readonly JsonOutObject[] {
@@ -282,6 +294,7 @@ function toToolMessages(message: Message, field: string, context: MessageContext
   for (const [position, part] of message.parts.entries()) {
     const at = `${field}.parts[${position}]`;
     if (part.content.case === "toolResult") {
+      noteUnplaced(part, at, context);
       results.push(toResult(part.content.value, `${at}.tool_result`, media, context));
     } else if (part.content.case !== undefined) {
       context.log.unsupported(at, "a message of role TOOL holds tool results only");

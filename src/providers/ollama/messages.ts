@@ -14,6 +14,7 @@ import { parseDataUrl, toBase64 } from "../data-url.ts";
 import { fieldOfContent } from "../field-of-content.ts";
 import { type JsonOutObject, RawJson } from "../json-writer.ts";
 import { noteNoFilename } from "../note-absent.ts";
+import { noteUnplacedOptions } from "../note-unplaced-options.ts";
 import { providerOptionsOf } from "../provider-options.ts";
 import type { TranslationLog } from "../translation-log.ts";
 
@@ -177,6 +178,7 @@ function toToolMessage(part: Part, field: string, context: Context): readonly Js
     context.log.unsupported(field, "a message of role TOOL holds tool results only");
     return [];
   }
+  noteUnplacedOptions(part, field, context.aliases, context.log);
   return [toResult(part.content.value, `${field}.tool_result`, context)];
 }
 

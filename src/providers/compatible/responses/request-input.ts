@@ -16,6 +16,7 @@ import { toBase64, toDataUrl } from "../../data-url.ts";
 import { fieldOfContent } from "../../field-of-content.ts";
 import { type JsonOut, type JsonOutObject, RawJson } from "../../json-writer.ts";
 import { noteNoFilename } from "../../note-absent.ts";
+import { noteUnplacedOptions } from "../../note-unplaced-options.ts";
 import { providerOptionsOf } from "../../provider-options.ts";
 import type { TranslationLog } from "../../translation-log.ts";
 import { parseExactOrUndefined } from "../parse-or-undefined.ts";
@@ -148,6 +149,9 @@ function toFile(media: Media, field: string, log: TranslationLog): JsonOutObject
 /** Parts of one answer; those that came from one item go back as one. */
 function toOutputItems(parts: readonly Part[], field: string, context: InputContext): readonly JsonOut[] {
   const items: JsonOut[] = [];
+  for (const [position, part] of parts.entries()) {
+    noteUnplacedOptions(part, `${field}.parts[${position}]`, context.aliases, context.log);
+  }
   for (let position = 0; position < parts.length; ) {
     const run = runOfItem(parts, position, context);
     items.push(...toItem(run, `${field}.parts[${position}]`, context));
@@ -319,6 +323,7 @@ function toResults(
 ): readonly JsonOut[] {
   return parts.flatMap((part, position): readonly JsonOut[] => {
     const at = `${field}.parts[${position}]`;
+    noteUnplacedOptions(part, at, context.aliases, context.log);
     if (part.content.case === "toolResult")
       return [toResult(part.content.value, `${at}.tool_result`, freeFormCalls, context)];
     if (part.content.case === "provider") {
