@@ -67,13 +67,14 @@ function expectLaw14(event: UsageEvent | undefined): void {
   expect(event.attempts.some(({ outcome }) => outcome === AttemptOutcome.UNSPECIFIED)).toBe(false);
 }
 
-/** A step of either exchange, time, or the caller going away. */
-type Doing = 0 | 1 | "time" | "cancel";
+/** A step of either exchange, of both in the same instant, time, or the caller going away. */
+type Doing = 0 | 1 | "both" | "time" | "cancel";
 
 async function act(world: World, handle: CallHandle, doing: Doing): Promise<void> {
   await settled();
   if (doing === "time") vi.advanceTimersByTime(30);
   else if (doing === "cancel") handle.cancel();
+  else if (doing === "both") for (const exchange of world.upstream.exchanges) exchange.play();
   else world.upstream.exchanges[doing]?.play();
 }
 
@@ -104,7 +105,7 @@ describe("a hedged call", () => {
   const cases = fc.record({
     mode: fc.constantFrom("unary" as const, "stream" as const),
     breaksAfter: fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 2, maxLength: 2 }),
-    doings: fc.array(fc.constantFrom<Doing[]>(0, 0, 0, 1, 1, 1, "time", "time", "cancel"), {
+    doings: fc.array(fc.constantFrom<Doing[]>("both", "both", 0, 0, 0, 1, 1, 1, "time", "time", "cancel"), {
       maxLength: 30,
     }),
   });
@@ -130,6 +131,17 @@ describe("a hedged call", () => {
     );
     vi.runAllTimers();
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("is billed by the count of each when both finish in the same instant", async () => {
+    const world = new World({ providers, scriptOf: scriptOf("unary", []), hedgeAfterMs: 50 });
+    const { sink, handle } = complete(world);
+    for (const doing of ["time", "time", "both", "both", "both"] as const) await act(world, handle, doing);
+    await settled();
+    expect(sink.responses.length).toBe(1);
+    expect(world.finals[0]?.attempts.map(({ usage }) => usage?.outputTokens)).toEqual([7, 7]);
+    expectLaw14(world.finals[0]);
+    expect(world.leaks).toEqual([]);
   });
 
   it("starts no second attempt once the first has spoken", async () => {
@@ -276,6 +288,7 @@ describe("a call that ends badly", () => {
     const scripts: readonly (readonly [readonly ScriptStep[], boolean])[] = [
       [[{ kind: "failure", failure: unreached }], false],
       [[{ kind: "start", status: 429 }, { kind: "end" }], false],
+      [[{ kind: "start", status: 503 }], false],
       [[{ kind: "start", status: 200 }, broken], true],
       [[{ kind: "start", status: 200 }], true],
       [[], true],

@@ -247,6 +247,24 @@ describe("a stream", () => {
     );
   });
 
+  it("moves on unseen when a provider breaks before its first content", async () => {
+    const events = anthropicWire.events({ text: ["one"] });
+    const world = new World({
+      providers: [anthropic.provider, openAi.provider],
+      scriptOf: (exchange) =>
+        exchange === 0
+          ? brokenScript(events, 2, "reset") // After content_block_start.
+          : streamScript(openAiWire.events({ text: ["two"] })),
+    });
+    const sink = new RecordingStream();
+    world.open("StreamComplete").streamComplete(streamRequest(), sink);
+    await world.playOut();
+    expect(sink.ends).toEqual(["ok"]);
+    expectOrder(sink);
+    expect(foldHeard(sink.heard).parts[0]?.content).toMatchObject({ case: "text", value: { text: "two" } });
+    expectAccount(world, Outcome.SUCCEEDED);
+  });
+
   it("keeps what a caller has when a restart finds nobody to take over", async () => {
     const events = openAiWire.events({ text: ["one ", "two"] });
     const world = new World({
@@ -293,6 +311,22 @@ describe("a stream", () => {
     expect(sink.ends).toEqual(["ok"]);
     expectOrder(sink);
     expect(foldHeard(sink.heard).parts.length).toBe(2);
+  });
+
+  it("ends the parts that a broken attempt left open, also when the next one has no more to say in them", async () => {
+    const world = new World({
+      providers: [anthropic.provider, anthropic.provider],
+      scriptOf: (exchange) =>
+        exchange === 0
+          ? brokenScript(anthropicWire.events({ text: ["one ", "two"] }), 3, "reset")
+          : streamScript(anthropicWire.events({ text: [], toolCall: { name: "find", json: ["{}"] } })),
+    });
+    const sink = new RecordingStream();
+    world.open("StreamComplete").streamComplete(streamRequest({ recovery: RecoveryMode.CONTINUE }), sink);
+    await world.playOut();
+    expect(sink.ends).toEqual(["ok"]);
+    expectOrder(sink);
+    expect(foldHeard(sink.heard).parts.map(({ content }) => content.case)).toEqual(["text", "toolCall"]);
   });
 
   it("waits for a slow reader, and loses nothing", async () => {

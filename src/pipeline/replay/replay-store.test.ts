@@ -136,12 +136,23 @@ describe("the replay store", () => {
     begin(store);
     const ended = Array.from({ length: 20 }, () => {
       const entry = begin(store);
-      store.ended(entry, answer("x".repeat(5_000)));
+      say(entry, 1, "x".repeat(2_500));
+      store.ended(entry, answer("x".repeat(2_500)));
       return entry;
     });
     expect(store.characters).toBeLessThanOrEqual(limits.charactersMax);
     expect(store.byResponseId("p", ended[0]?.responseId ?? "")).toBeUndefined();
     expect(store.byResponseId("p", ended[19]?.responseId ?? "")).toBeDefined();
+  });
+
+  it("keeps within its bound what streams that all still run have said", () => {
+    const store = new ReplayStore(limits, clock);
+    const entries = Array.from({ length: 10 }, () => begin(store));
+    for (let sequence = 1; sequence <= 40; sequence += 1) {
+      for (const entry of entries) say(entry, sequence, "x".repeat(100));
+    }
+    expect(store.characters).toBeLessThanOrEqual(limits.charactersMax + 164);
+    expect(entries.every(({ broadcast }) => broadcast?.reaches(40) === true)).toBe(true);
   });
 
   it("counts parts that come whole, however large", () => {

@@ -61,7 +61,7 @@ export type ReplayEntry = ReplayCall & {
   /** The caller of a unary call is still there. */
   isOwned: boolean;
   readonly waiting: Set<Hear>;
-  /** Runs while nobody wants a resumable stream. */
+  /** Runs since a resumable stream was deserted; looks again when it fires. */
   desertion: NodeJS.Timeout | undefined;
   /** Unix milliseconds; Infinity while the call runs. */
   expiresMs: number;
@@ -170,7 +170,6 @@ export class ReplayStore {
 
   /** Follows a stream from a cursor on. */
   follow(entry: ReplayEntry, reader: StreamSink, afterSequence: number): void {
-    clearTimeout(entry.desertion);
     entry.broadcast?.attach(reader, afterSequence);
   }
 
