@@ -14,6 +14,7 @@ import {
   type StreamOptions,
   StreamOptionsSchema,
 } from "../contract.ts";
+import { CallFailure } from "../domain/call-failure.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import { sumUsage } from "../metering/sum-usage.ts";
 import { createAnthropicProvider } from "../providers/anthropic/index.ts";
@@ -294,6 +295,23 @@ describe("a stream", () => {
     expect(resets.map(({ event }) => event)).toEqual([{ kind: "parts-reset", keepParts: 0, attemptNumber: 3 }]);
     expect(foldHeard(sink.heard).parts[0]?.content).toMatchObject({ case: "text", value: { text: "three" } });
     expectAccount(world, Outcome.SUCCEEDED);
+  });
+
+  it("does not call it a break that the end of an answer could not be recorded, after another one took over", async () => {
+    const full = new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "full", { retryAfterMs: 1 });
+    const ledger = { start: () => Promise.resolve(), progress: () => {}, finish: () => Promise.reject(full) };
+    const world = new World({
+      providers: [openAi.provider, anthropic.provider],
+      parts: { ledger },
+      scriptOf: (exchange) =>
+        exchange === 0
+          ? brokenScript(openAiWire.events({ text: ["one ", "two"] }), 3, "reset")
+          : streamScript(anthropicWire.events({ text: ["three"] })),
+    });
+    const sink = new RecordingStream();
+    world.open("StreamComplete").streamComplete(streamRequest({ recovery: RecoveryMode.RESTART }), sink);
+    await world.playOut();
+    expect(sink.failure?.reason).toBe(ErrorReason.GATEWAY_OVERLOADED);
   });
 
   it("does not grow a part that it said has ended when another target goes on", async () => {

@@ -198,6 +198,17 @@ describe("the replay store", () => {
     expect(heard).toEqual([abandoned]);
   });
 
+  it("lets go of the call once it has ended", () => {
+    const store = new ReplayStore(limits, clock);
+    const entry = begin(store, { requestId: "a" });
+    const [stop, resume] = [vi.fn(), vi.fn()];
+    entry.stop = stop;
+    entry.resume = resume;
+    store.ended(entry, answer("x"));
+    expect(entry.stop).not.toBe(stop);
+    expect(entry.resume).not.toBe(resume);
+  });
+
   it("does not find a project's calls for another project", () => {
     const store = new ReplayStore(limits, clock);
     const entry = begin(store, { requestId: "a" });

@@ -119,8 +119,8 @@ export class ReplayStore {
     const entry: ReplayEntry = {
       ...call,
       broadcast,
-      stop: () => {},
-      resume: () => {},
+      stop: nothing,
+      resume: nothing,
       end: undefined,
       isOwned: !call.streaming,
       waiting: new Set(),
@@ -141,6 +141,8 @@ export class ReplayStore {
     const end = isOfFirstCaller(asItEnded) ? abandoned : asItEnded;
     entry.end = end;
     clearTimeout(entry.desertion);
+    entry.stop = nothing; // They hold the whole call with its request, which may be large and is not accounted for.
+    entry.resume = nothing;
     const isFinal = end.kind !== "failure" || end.failure.facts.retryAfterMs === undefined;
     const isRemembered = entry.requestId !== "" && isFinal;
     if (!isFinal) this.#delete(requestKeyOf(entry), entry);
@@ -249,6 +251,8 @@ export class ReplayStore {
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
   }
 }
+
+function nothing(): void {}
 
 function isWanted({ isOwned, waiting, broadcast }: ReplayEntry): boolean {
   return isOwned || waiting.size > 0 || (broadcast?.readers ?? 0) > 0;
