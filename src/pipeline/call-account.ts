@@ -81,7 +81,10 @@ export class CallAccount {
   #usages: Usage[] = [];
   #usage: Usage | undefined;
   #cost: Cost | undefined;
+  /** Time during which at least one attempt was under way: the two of a hedged call overlap. */
   #upstreamMs = 0;
+  #attemptsOpen = 0;
+  #upstreamSinceMs = 0;
   readonly #clock: Clock;
   readonly #pricer: Pricer;
   readonly #startedMonotonicMs: number;
@@ -113,7 +116,10 @@ export class CallAccount {
     const record = newAttempt(this.attempts.length + 1, planned);
     record.startTime = toTimestamp(this.#clock.nowMs());
     this.attempts.push(record);
-    return { record, planned, startedMonotonicMs: this.#clock.monotonicMs(), firstContentMonotonicMs: undefined };
+    const startedMonotonicMs = this.#clock.monotonicMs();
+    if (this.#attemptsOpen === 0) this.#upstreamSinceMs = startedMonotonicMs;
+    this.#attemptsOpen += 1;
+    return { record, planned, startedMonotonicMs, firstContentMonotonicMs: undefined };
   }
 
   /** The first content of an attempt reached us. */
@@ -125,8 +131,10 @@ export class CallAccount {
 
   endAttempt(open: OpenAttempt, end: AttemptEnd): void {
     const { record, planned } = open;
-    const durationMs = this.#clock.monotonicMs() - open.startedMonotonicMs;
-    this.#upstreamMs += durationMs;
+    const nowMs = this.#clock.monotonicMs();
+    const durationMs = nowMs - open.startedMonotonicMs;
+    this.#attemptsOpen -= 1;
+    if (this.#attemptsOpen === 0) this.#upstreamMs += nowMs - this.#upstreamSinceMs;
     record.duration = toDuration(durationMs);
     if (open.firstContentMonotonicMs !== undefined) {
       record.timeToFirstToken = toDuration(open.firstContentMonotonicMs - open.startedMonotonicMs);
