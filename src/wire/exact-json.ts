@@ -1,6 +1,6 @@
 // JSON that is going to be written again: arguments and content of kinds that we do not know, which have to come out as
 // they came in. An integer over 2^53 is kept as its text, since as a number it would become another one.
-import { JsonError, parseJson } from "./json.ts";
+import { parseJson } from "./json.ts";
 
 declare global {
   // ECMAScript's "JSON.parse source text access", which the compiler's library does not know yet.
@@ -21,12 +21,9 @@ const mayBeLong = /(?:^|[:,[\s])-?\d{16}/;
  * which the narrowers of `json.ts` take for no number. Throws `JsonError`.
  */
 export function parseExactJson(text: string): unknown {
-  if (!mayBeLong.test(text)) return parseJson(text);
-  try {
-    return JSON.parse(text, (_name, value, { source }) => (isInexact(value, source) ? JSON.rawJSON(source) : value));
-  } catch {
-    throw new JsonError(`no JSON in ${text.length} characters`);
-  }
+  const plain = parseJson(text); // Also refuses what is nested beyond reason.
+  if (!mayBeLong.test(text)) return plain;
+  return JSON.parse(text, (_name, value, { source }) => (isInexact(value, source) ? JSON.rawJSON(source) : value));
 }
 
 function isInexact(value: unknown, source: string | undefined): source is string {

@@ -1,6 +1,8 @@
 // From `unknown` to what is used: the border where a provider's JSON is checked once. A narrower gives `undefined` for
 // anything else, since what a provider leaves out and what it sends in another form are handled alike: as not known.
 
+import { isNestedDeeper } from "./is-nested-deeper.ts";
+
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
 /** The text is no JSON. Carries no content. */
@@ -8,8 +10,12 @@ export class JsonError extends Error {
   override readonly name = "JsonError";
 }
 
-/** Throws `JsonError`. Whitespace around the JSON is allowed. */
+/** Deepest nesting that is read. What is written again is walked through by calls in calls, whose stack has an end. */
+const depthMax = 1_000;
+
+/** Throws `JsonError`, also when arrays and objects are nested beyond reason. Whitespace around the JSON is allowed. */
 export function parseJson(text: string): unknown {
+  if (isNestedDeeper(text, depthMax)) throw new JsonError(`JSON is nested deeper than ${depthMax}`);
   try {
     return JSON.parse(text);
   } catch {

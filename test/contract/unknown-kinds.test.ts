@@ -4,6 +4,7 @@
 import { expect, it } from "vitest";
 import type { Part } from "../../src/contract.ts";
 import { FinishReason, WarningKind } from "../../src/contract.ts";
+import { ProviderFailure } from "../../src/domain/provider-failure.ts";
 import type { ProviderSettings } from "../../src/providers/provider.ts";
 import { createProvider } from "../../src/providers/registry.ts";
 import { chatOf, readContext, readStream } from "../corpus/read-case.ts";
@@ -136,6 +137,20 @@ it.each(wires)(
     }
   },
 );
+
+it.each(wires)("$settings.kind $settings.api: what is nested beyond reason is a failure or stays as it is", (wire) => {
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  const chat = chatOf(createProvider(wire.settings));
+  for (const text of [novelty, argumentsJson]) {
+    const nested = wire.whole("end", "weather").replace(text, text.replace("[]", deep));
+    const body = encoder.encode(nested.replaceAll("9007199254740993", "1"));
+    try {
+      expect(chat.fromHttpResponse({ status: 200, headers: {}, body }, readContext).parts.length).toBeGreaterThan(0);
+    } catch (error) {
+      expect(error).toBeInstanceOf(ProviderFailure);
+    }
+  }
+});
 
 function read({ settings, whole }: Wire, finish: string, name: string) {
   const body = encoder.encode(whole(finish, name));
