@@ -211,10 +211,13 @@ function expectFailure(read: () => unknown, label: string): void {
 
 /** A typed failure, or an answer that can be sent on and counted. */
 function expectSound(read: () => Completion, label: string): void {
-  const outcome = outcomeOf(read);
-  if (outcome instanceof ProviderFailure) return;
-  if (outcome instanceof Error) throw new Error(`${label}: ${outcome.name}: ${outcome.message}`, { cause: outcome });
-  const completion = outcome as Completion;
+  let completion: Completion;
+  try {
+    completion = read();
+  } catch (error) {
+    if (error instanceof ProviderFailure) return;
+    throw new Error(`${label}: ${String(error)}`, { cause: error });
+  }
   try {
     for (const part of completion.parts) toBinary(PartSchema, part);
     for (const warning of completion.warnings) toBinary(WarningSchema, warning);
