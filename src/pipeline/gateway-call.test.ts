@@ -279,4 +279,32 @@ describe("a resumable stream", () => {
     expect(unknown.sink.failure?.reason).toBe(ErrorReason.CURSOR_EXPIRED);
     expect(world.leaks).toEqual([]);
   });
+
+  it("keeps only so much: an old cursor has expired, a late one goes on", async () => {
+    const world = worldOf(streamed, { replayLimits: { ...defaultReplayLimits, charactersPerStreamMax: 200 } });
+    const first = stream(world, "", true);
+    await play(world, 5);
+    first.handle.cancel();
+    const last = first.sink.events.length;
+    const old = resume(world, first.responseId, 0);
+    const late = resume(world, first.responseId, last);
+    await world.playOut();
+    expect(old.sink.failure?.reason).toBe(ErrorReason.CURSOR_EXPIRED);
+    expect(late.sink.ends).toEqual(["ok"]);
+    expect(late.sink.events[0]?.sequence).toBe(last + 1);
+    expect(world.leaks).toEqual([]);
+  });
+
+  it("fails for who comes back as it failed for who stayed", async () => {
+    const failure = new ProviderFailure("interrupted", "the connection broke");
+    const world = worldOf([...streamed.slice(0, 4), { kind: "failure", failure }]);
+    const first = stream(world, "", true);
+    await world.playOut();
+    const back = resume(world, first.responseId, 1);
+    expect(first.sink.failure?.reason).toBe(ErrorReason.STREAM_INTERRUPTED);
+    expect(back.sink.failure).toBe(first.sink.failure);
+    expect(back.sink.events).toEqual(first.sink.events.slice(1));
+    expect(world.finals.map(({ outcome }) => outcome)).toEqual([Outcome.INTERRUPTED]);
+    expect(world.leaks).toEqual([]);
+  });
 });

@@ -200,6 +200,36 @@ describe("the caller's deadline", () => {
     expect(world.leaks).toEqual([]);
   });
 
+  it("ends a stream wherever it is, once, and says how far it got and what it cost", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(8), fc.boolean(), async (steps, isSlow) => {
+        const script = streamScript(anthropicWire.events(spoken)).slice(0, 8);
+        const world = new World({ providers: [anthropic], scriptOf: () => script });
+        const { sink } = stream(world, 1_000);
+        sink.isFull = isSlow;
+        for (let step = 0; step < steps; step += 1) {
+          await settled();
+          world.upstream.exchanges[0]?.play();
+        }
+        await settled();
+        vi.advanceTimersByTime(1_000);
+        expect(world.upstream.open.length).toBe(0);
+        await settled();
+        expect(sink.ends.length).toBe(1);
+        expect(sink.failure?.reason).toBe(ErrorReason.DEADLINE_EXCEEDED);
+        expect(sink.failure?.facts.retryAfterMs).toBeUndefined();
+        const said = sink.events.length;
+        expect(sink.failure?.facts.streamFailure?.lastSequence).toBe(said === 0 ? undefined : said);
+        if (said > 0) expect(sink.failure?.facts.streamFailure?.usage).toEqual(world.finals[0]?.usage);
+        expectLaw14(world.finals[0]);
+        expect(world.finals[0]?.usage?.inputTokens).toBeGreaterThan(0);
+        expect(world.leaks).toEqual([]);
+      }),
+      { numRuns: 40 },
+    );
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it("ends a wait before any attempt, whatever is waited for", async () => {
     const never = new Promise<never>(() => {});
     const ledger = { start: () => never, progress: () => {}, finish: () => Promise.resolve() };
@@ -328,7 +358,7 @@ describe("a unary answer", () => {
 describe("a call that never begins", () => {
   it("has its event and is gone when its connection closed", async () => {
     const world = new World({ providers: [openAi], scriptOf: () => [] });
-    world.open("Complete").reject(new CallFailure(ErrorReason.CANCELLED, "the caller has gone"));
+    await world.open("Complete").reject(new CallFailure(ErrorReason.CANCELLED, "the caller has gone"));
     await settled();
     expect(world.finals.map(({ outcome }) => outcome)).toEqual([Outcome.CANCELLED]);
     expect(world.leaks).toEqual([]);
