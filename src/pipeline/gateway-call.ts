@@ -141,8 +141,8 @@ export class GatewayCall implements OpenCall {
     return { cancel: () => life.cancel(), resume: () => life.resume() };
   }
 
-  reject(failure: CallFailure): void {
-    void this.#call.endFailed(failure); // Never rejects: a fault of the journal is its answer.
+  reject(failure: CallFailure): Promise<CallFailure> {
+    return this.#call.endFailed(failure); // Never rejects: a fault of the journal is its answer.
   }
 
   // ── Calls that have a life of their own ───────────────────────────────────────────────────────────────────────────

@@ -82,8 +82,11 @@ export interface OpenCall {
     sink: UnarySink<OperationMethods[Method]["response"]>,
   ): CallHandle;
   streamSpeech(request: StreamSpeechRequest, sink: SpeechSink): CallHandle;
-  /** The message could not be read (bad framing, garbage, too large): the call ends without a provider. */
-  reject(failure: CallFailure): void;
+  /**
+   * The message could not be read (bad framing, garbage, too large): the call ends without a provider. Resolves, once that
+   * is on record, with what to tell the caller; never rejects.
+   */
+  reject(failure: CallFailure): Promise<CallFailure>;
 }
 
 /** Hears exactly one of its methods, once, unless the call was cancelled. */

@@ -73,7 +73,7 @@ function openCall<Input extends DescMessage>(
   return {
     correlationId: "",
     addHeaders: (outgoing) => Object.assign(outgoing, responseHeaders),
-    reject: () => undefined,
+    reject: (failure) => Promise.resolve(failure),
     read: (bytes) => {
       const request = decodeBinary(input, bytes);
       const planned = answer(request, {

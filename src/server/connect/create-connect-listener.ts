@@ -130,8 +130,7 @@ async function open(
     if (result.kind === "read") {
       return { kind: "ready", opened, message: result.message };
     }
-    opened.reject(result.failure);
-    return { kind: "unreadable", opened, failure: result.failure };
+    return { kind: "unreadable", opened, failure: await opened.reject(result.failure) };
   } catch (error) {
     return { kind: "refused", failure: toCallFailure(error, options.logger) };
   }

@@ -20,7 +20,7 @@ const settled = new WeakMap<PreparedCall, "taken" | "ended">();
 export function endUntaken(prepared: PreparedCall, failure: () => CallFailure): void {
   if (prepared.kind === "ready" && !settled.has(prepared)) {
     settled.set(prepared, "ended");
-    prepared.opened.reject(failure());
+    void prepared.opened.reject(failure()); // Never rejects, and nobody is told.
   }
 }
 

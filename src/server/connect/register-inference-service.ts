@@ -47,7 +47,7 @@ export function registerInferenceService(
       return [opened, assertValid(spec, message)];
     } catch (error) {
       if (error instanceof CallFailure) {
-        opened.reject(error);
+        throw await opened.reject(error);
       }
       throw error;
     }

@@ -223,19 +223,22 @@ class GrpcCall implements GrpcSink {
 
   #refuse(opened: GrpcOpenCall, error: unknown): void {
     const failure = toCallFailure(error, this.#options.logger, opened.correlationId);
-    this.#reply.fail(failure);
-    this.#reject(opened, failure);
+    if (this.#isStarted) {
+      this.#reply.fail(failure);
+      return;
+    }
+    this.#isStarted = true;
+    // Never rejects. The record comes first, as with every other end of a call.
+    void opened.reject(failure).then((told) => this.#reply.fail(told));
   }
 
   #failUnopened(error: unknown): void {
     this.#reply.fail(toCallFailure(error, this.#options.logger));
   }
 
-  /** A call that ends before it was started; later errors of a started call are the pipeline's. */
+  /** A call that nobody waits for ends before it was started. */
   #reject(opened: GrpcOpenCall, failure: CallFailure): void {
-    if (!this.#isStarted) {
-      this.#isStarted = true;
-      opened.reject(failure);
-    }
+    this.#isStarted = true;
+    void opened.reject(failure); // Never rejects.
   }
 }

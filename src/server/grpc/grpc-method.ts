@@ -16,8 +16,8 @@ export interface GrpcOpenCall {
   addHeaders(headers: OutgoingHttpHeaders): void;
   /** Decodes and checks; what it returns runs the call. Throws `CallFailure`. */
   read(message: Uint8Array): (sink: GrpcSink) => CallHandle;
-  /** The call ends before it was run. */
-  reject(failure: CallFailure): void;
+  /** The call ends before it was run. Resolves, once that is on record, with what to tell the caller; never rejects. */
+  reject(failure: CallFailure): Promise<CallFailure>;
 }
 
 /** Where a running call sends frames (5 bytes of head and a message each, any number in one piece), and how it ends. */

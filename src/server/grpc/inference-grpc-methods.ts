@@ -70,8 +70,8 @@ class OpenInference implements GrpcOpenCall {
     return this.#method === "Complete" ? this.#readComplete(message) : this.#readStreamComplete(message);
   }
 
-  reject(failure: CallFailure): void {
-    this.#opened.reject(failure);
+  reject(failure: CallFailure): Promise<CallFailure> {
+    return this.#opened.reject(failure);
   }
 
   #readComplete(message: Uint8Array): (sink: GrpcSink) => CallHandle {

@@ -129,6 +129,7 @@ export class FakeGateway implements Gateway {
       reject: (failure) => {
         end("rejected");
         log.failure = failure;
+        return Promise.resolve(failure);
       },
     };
   }
