@@ -1,8 +1,7 @@
 // What an authenticated call turns into: a life of its own, or, with a request id or a cursor that is known, a reader of
 // another call's answer.
-import { isMessage, type Message, toBinary } from "@bufbuild/protobuf";
+import { type Message, toBinary } from "@bufbuild/protobuf";
 import {
-  CacheStatus,
   type CompleteRequest,
   type CompleteResponse,
   type CountTokensRequest,
@@ -14,7 +13,7 @@ import {
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
 import { authoriseMethod, mayUseModel, modelRefusal } from "../policy/authorise.ts";
-import { type StopCause, Stopped } from "./call-scope.ts";
+import { Stopped } from "./call-scope.ts";
 import { complete } from "./complete.ts";
 import { countTokens } from "./count-tokens.ts";
 import type { LiveCall } from "./live-call.ts";
@@ -29,8 +28,8 @@ import type {
   StreamSink,
   UnarySink,
 } from "./ports.ts";
+import { JoinedCall } from "./replay/joined-call.ts";
 import { messageDigest, payloadDigest } from "./replay/payload-digest.ts";
-import { replayAsStream } from "./replay/replay-as-stream.ts";
 import {
   abandoned,
   type OperationAnswer,
@@ -46,9 +45,8 @@ export class GatewayCall implements OpenCall {
   readonly #call: LiveCall;
   readonly #replays: ReplayStore;
   readonly #isDraining: () => boolean;
-  #replayedId: string | undefined;
-  /** The caller has gone: a call that reads another's answer tells it nothing more. */
-  #isGone = false;
+  /** Id of the call whose answer this one reads. */
+  #joinedId: string | undefined;
 
   constructor(call: LiveCall, replays: ReplayStore, isDraining: () => boolean) {
     this.#call = call;
@@ -58,7 +56,7 @@ export class GatewayCall implements OpenCall {
 
   /** After a request id or a cursor was recognised: the id of the first call. */
   get responseId(): string {
-    return this.#replayedId ?? this.#call.account.identity.id;
+    return this.#joinedId ?? this.#call.account.identity.id;
   }
 
   get correlationId(): string {
@@ -75,7 +73,7 @@ export class GatewayCall implements OpenCall {
     if (digest instanceof CallFailure) return this.#refuse(request, digest, sink);
     const known = this.#known(request, digest);
     if (known instanceof CallFailure) return this.#refuse(request, known, sink);
-    return known === undefined ? this.#remembered(request, digest, sink) : this.#join(known, sink);
+    return known === undefined ? this.#remembered(request, digest, sink) : this.#join(known).complete(sink);
   }
 
   streamComplete(request: StreamCompleteRequest, sink: StreamSink): CallHandle {
@@ -95,7 +93,9 @@ export class GatewayCall implements OpenCall {
     if (digest instanceof CallFailure) return this.#refuse(start.value, digest, sink);
     const known = hasRequestId ? this.#known(start.value, digest) : undefined;
     if (known instanceof CallFailure) return this.#refuse(start.value, known, sink);
-    if (known !== undefined) return this.#joinStream(known, request, sink);
+    if (known !== undefined) {
+      return this.#join(known).streamComplete(request.options?.repeatPartsAtEnd === true, sink);
+    }
     return this.#broadcast(request, start.value, digest, isResumable, sink);
   }
 
@@ -128,7 +128,7 @@ export class GatewayCall implements OpenCall {
     if (digest instanceof CallFailure) return this.#refuse(view, digest, sink);
     const known = this.#known(view, digest);
     if (known instanceof CallFailure) return this.#refuse(view, known, sink);
-    if (known !== undefined) return this.#joinOperation(known, operation, sink);
+    if (known !== undefined) return this.#join(known).operate(operation, sink);
     return this.#rememberedOperation(operation, request, view, digest, sink);
   }
 
@@ -233,7 +233,9 @@ export class GatewayCall implements OpenCall {
     this.#run(life.run(start), broadcast);
     return {
       cancel: () => broadcast.detach(sink),
-      resume: () => this.#drained(entry, sink),
+      resume: () => {
+        if (broadcast.drained(sink)) entry.resume();
+      },
     };
   }
 
@@ -249,7 +251,7 @@ export class GatewayCall implements OpenCall {
     });
   }
 
-  // ── Calls that read another call's answer: no provider, no charge, no event ───────────────────────────────────────
+  // ── Calls that read another call's answer ─────────────────────────────────────────────────────────────────────────
 
   #known(request: CompleteRequest, digest: string): ReplayEntry | CallFailure | undefined {
     const { account, scope } = this.#call;
@@ -268,48 +270,9 @@ export class GatewayCall implements OpenCall {
     });
   }
 
-  #join(entry: ReplayEntry, sink: UnarySink<CompleteResponse>): CallHandle {
-    return this.#joinAnswer(entry, sink, (end, wasOver) =>
-      end.kind === "response" ? replayed(end.response, wasOver) : undefined,
-    );
-  }
-
-  #joinOperation<Request extends Message, Response extends OperationAnswer>(
-    entry: ReplayEntry,
-    { responseSchema }: ServedOperation<Request, Response>,
-    sink: UnarySink<Response>,
-  ): CallHandle {
-    return this.#joinAnswer(entry, sink, (end, wasOver) =>
-      end.kind === "operation" && isMessage(end.response, responseSchema)
-        ? withCacheStatus(end.response, wasOver)
-        : undefined,
-    );
-  }
-
-  #joinAnswer<Response>(
-    entry: ReplayEntry,
-    sink: UnarySink<Response>,
-    toAnswer: (end: ReplayEnd, wasOver: boolean) => Response | undefined,
-  ): CallHandle {
-    const wasOver = entry.end !== undefined;
-    return this.#awaitEnd(entry, sink, (end) => {
-      const answer = toAnswer(end, wasOver);
-      if (answer !== undefined) sink.succeed(answer);
-      else if (end.kind === "failure") sink.fail(end.failure);
-      else sink.fail(otherMethod());
-    });
-  }
-
-  #joinStream(entry: ReplayEntry, request: StreamCompleteRequest, sink: StreamSink): CallHandle {
-    const wasOver = entry.end !== undefined;
-    if (entry.broadcast?.reaches(0) === true) {
-      return this.#follow(entry, sink, 0, (response) => replayed(response, wasOver));
-    }
-    return this.#awaitEnd(entry, sink, (end) => {
-      if (end.kind === "failure") sink.fail(end.failure);
-      else if (end.kind === "operation") sink.fail(otherMethod());
-      else replayAsStream(replayed(end.response, wasOver), request.options?.repeatPartsAtEnd === true, sink);
-    });
+  #join(entry: ReplayEntry): JoinedCall {
+    this.#joinedId = entry.responseId;
+    return new JoinedCall(this.#call, this.#replays, entry);
   }
 
   #resume(cursor: StreamCursor, sink: StreamSink): CallHandle {
@@ -326,74 +289,7 @@ export class GatewayCall implements OpenCall {
       const gone = new CallFailure(ErrorReason.CURSOR_EXPIRED, "the events after the cursor are not kept");
       return this.#refuse(undefined, gone, sink);
     }
-    return this.#follow(entry, sink, cursor.afterSequence, (response) => response);
-  }
-
-  /** Waits for the end of the other call, within the deadline of this one. */
-  #awaitEnd(entry: ReplayEntry, sink: FailureSink, hear: (end: ReplayEnd) => void): CallHandle {
-    this.#becomeReplay(entry);
-    const { scope } = this.#call;
-    const leave = this.#replays.wait(entry, (end) => {
-      scope.close();
-      hear(end);
-    });
-    scope.whenStopped((cause) => this.#leave(leave, cause, sink));
-    return this.#replayHandle();
-  }
-
-  /** Reads the other call's events, within the deadline of this one; `toOwn`: how its answer is told here. */
-  #follow(
-    entry: ReplayEntry,
-    sink: StreamSink,
-    afterSequence: number,
-    toOwn: (response: CompleteResponse) => CompleteResponse,
-  ): CallHandle {
-    this.#becomeReplay(entry);
-    const { scope } = this.#call;
-    const reader: StreamSink = {
-      push: (sequence, event) =>
-        sink.push(
-          sequence,
-          event.kind === "completed" ? { kind: "completed", response: toOwn(event.response) } : event,
-        ),
-      flush: () => sink.flush(),
-      succeed: () => {
-        scope.close();
-        sink.succeed();
-      },
-      fail: (failure) => {
-        scope.close();
-        sink.fail(failure);
-      },
-    };
-    scope.whenStopped((cause) => this.#leave(() => entry.broadcast?.detach(reader), cause, sink));
-    this.#replays.follow(entry, reader, afterSequence);
-    return this.#replayHandle(() => this.#drained(entry, reader));
-  }
-
-  /** The caller has gone, or has no time left. */
-  #leave(leave: () => void, cause: StopCause, sink: FailureSink): void {
-    leave();
-    if (!this.#isGone) sink.fail(this.#call.toCallFailure(new Stopped(cause)));
-  }
-
-  #replayHandle(resume: () => void = () => {}): CallHandle {
-    return {
-      cancel: () => {
-        this.#isGone = true;
-        this.#call.scope.stop("caller");
-      },
-      resume,
-    };
-  }
-
-  #becomeReplay(entry: ReplayEntry): void {
-    this.#replayedId = entry.responseId;
-    this.#call.dissolve();
-  }
-
-  #drained(entry: ReplayEntry, reader: StreamSink): void {
-    if (entry.broadcast?.drained(reader) === true) entry.resume();
+    return this.#join(entry).resume(cursor.afterSequence, sink);
   }
 
   // ── Calls that do not begin ───────────────────────────────────────────────────────────────────────────────────────
@@ -477,22 +373,4 @@ function missingStart(): CallFailure {
   return new CallFailure(ErrorReason.INVALID_REQUEST, "the request is missing", {
     violations: [{ field: "request", description: "required" }],
   });
-}
-
-function replayed(response: CompleteResponse, wasOver: boolean): CompleteResponse {
-  return { ...response, responseCacheStatus: wasOver ? CacheStatus.REPLAYED : CacheStatus.COALESCED };
-}
-
-function withCacheStatus<Response extends OperationAnswer>(response: Response, wasOver: boolean): Response {
-  const { info } = response;
-  if (info === undefined) return response;
-  return {
-    ...response,
-    info: { ...info, responseCacheStatus: wasOver ? CacheStatus.REPLAYED : CacheStatus.COALESCED },
-  };
-}
-
-/** Cannot happen while the digest of a payload names its type; a caller is told rather than left waiting. */
-function otherMethod(): CallFailure {
-  return new CallFailure(ErrorReason.REQUEST_ID_REUSED, "the request id was used with another method");
 }
