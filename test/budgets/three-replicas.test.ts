@@ -4,7 +4,7 @@ import { formatSpending } from "./format-spending.ts";
 import { runRound } from "./three-replicas.ts";
 
 it("three replicas spend a budget and a token limit whole, and not a nano-dollar more, though they and NATS are killed", async () => {
-  const spendings = await runRound({ callers: 300, calls: 9_000, kills: 1, random: seededRandom(7) });
+  const spendings = await runRound({ callers: 300, calls: 14_000, kills: 1, random: seededRandom(7) });
   for (const spending of spendings) {
     process.stdout.write(`${formatSpending(spending)}\n`);
     expect(spending.overspent).toBe(0);
