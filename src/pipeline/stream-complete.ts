@@ -178,8 +178,8 @@ export class StreamLife {
   }
 
   #continuedParts(): ContinuedParts {
-    const sent = this.#parts?.length ?? 0;
-    return new ContinuedParts(sent, this.#openParts?.has(sent - 1) === true);
+    const sent = this.#parts ?? [];
+    return new ContinuedParts(sent, this.#openParts?.has(sent.length - 1) === true);
   }
 
   async #end(request: CompleteRequest, served: Served): Promise<void> {

@@ -113,9 +113,9 @@ export class StreamRun {
   }
 
   #send(event: StreamEvent): void {
-    const { continued } = this.#ports;
-    const placed = continued === undefined ? event : continued.place(event);
-    if (placed !== undefined) this.#ports.send(placed);
+    const { continued, send } = this.#ports;
+    if (continued === undefined) send(event);
+    else for (const placed of continued.place(event)) send(placed);
   }
 
   /** Notes progress in the journal now and then, so that a crash loses little of the count. */
