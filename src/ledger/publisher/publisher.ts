@@ -10,6 +10,7 @@ import { checkStream } from "./check-stream.ts";
 import { connectNats, type NatsAccess, type NatsModule } from "./connect-nats.ts";
 import { type EventFormat, toEventMessage } from "./event-message.ts";
 import { subjectOf } from "./subject.ts";
+import { textHeaders } from "./text-headers.ts";
 
 export type PublisherOptions = {
   readonly access: NatsAccess;
@@ -307,10 +308,7 @@ export class Publisher {
     reply: string | undefined,
   ): void {
     const message = toEventMessage(item.event, item.payload, this.#options.format);
-    const headers = new link.nats.MsgHdrsImpl();
-    // `headers.set` searches and checks all keys each time; ours are known and clean.
-    for (const [name, value] of message.headers) headers.headers.set(name, [value]);
-    for (const [name, value] of extra) headers.headers.set(name, [value]);
+    const headers = textHeaders(link.nats, message.headers, extra);
     const options = reply === undefined ? { headers } : { headers, reply };
     link.connection.publish(subjectOf(this.#prefix, item.event), message.payload, options);
   }
