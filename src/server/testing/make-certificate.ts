@@ -14,7 +14,8 @@ export function makeCertificate(name: string, issuer?: Certified, uri?: string):
   const isAuthority = issuer === undefined;
   const toBeSigned = sequence(
     tagged(0xa0, integer(2)),
-    integer(Math.floor(Math.random() * 0x7fffffff)),
+    // DER wants the shortest form: a first byte of 0 before one below 128 is refused, so serials have four bytes.
+    integer(0x40000000 + Math.floor(Math.random() * 0x3fffffff)),
     ecdsaWithSha256,
     distinguishedName(issuer?.name ?? name),
     sequence(utcTime(Date.now() - 3_600_000), utcTime(Date.now() + 86_400_000)),
