@@ -25,7 +25,8 @@ export function makeCertificate(name: string, issuer?: Certified, uri?: string):
   );
   const signature = sign("sha256", toBeSigned, issuer?.keyObject ?? privateKey);
   const der = sequence(toBeSigned, ecdsaWithSha256, tagged(0x03, Buffer.from([0]), signature));
-  const lines = der.toString("base64").replace(/.{64}/g, "$&\n");
+  // No empty line before the last one, which a length that 48 divides would give: OpenSSL refuses it.
+  const lines = (der.toString("base64").match(/.{1,64}/g) ?? []).join("\n");
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
