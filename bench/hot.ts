@@ -18,6 +18,7 @@ import { compileEncoder } from "../src/encoding/compile-encoder.ts";
 import { CompletionGateway } from "../src/pipeline/gateway.ts";
 import { defaultPipelineLimits } from "../src/pipeline/pipeline-parts.ts";
 import { createUuidV7Source } from "../src/pipeline/uuid-v7.ts";
+import type { ProviderSettings } from "../src/providers/provider.ts";
 import { createRouter } from "../src/routing/router.ts";
 import { EventEncoder } from "../src/server/grpc/encode-event.ts";
 import { continueTrace } from "../src/telemetry/trace-context.ts";
@@ -169,6 +170,18 @@ const unaryGateway = gatewayOver(answering("application/json", [unaryBody]));
 const burstGateway = gatewayOver(answering("text/event-stream", [Buffer.concat(burstOf("openai", deltas))]));
 const pacedGateway = gatewayOver(answering("text/event-stream", burstOf("openai", deltas)));
 
+/** Every wire that an adapter reads; the value is what the adapter needs to be told beside its kind. */
+const settingsByWire: Readonly<Record<string, Partial<ProviderSettings>>> = {
+  openai: {},
+  responses: { kind: "openai", api: "responses" },
+  anthropic: {},
+  gemini: {},
+  bedrock: { region: "us-east-1" },
+  cohere: {},
+  mistral: {},
+  ollama: {},
+};
+
 const benches: readonly Bench[] = [
   { name: "decode request", unit: "call", perRun: 1, run: () => void fromBinary(CompleteRequestSchema, requestBytes) },
   { name: "validate request", unit: "call", perRun: 1, run: () => void validateComplete(request) },
@@ -180,7 +193,7 @@ const benches: readonly Bench[] = [
     run: () => streamCall(burstGateway),
   },
   { name: "64 pieces, all but sockets", unit: "chunk", perRun: deltas, run: () => streamCall(pacedGateway) },
-  ...["openai", "anthropic", "gemini"].map((wire): Bench => {
+  ...Object.keys(settingsByWire).map((wire): Bench => {
     const provider = providersByWire(wire);
     const pieces = burstOf(wire, deltas);
     return {
@@ -188,7 +201,7 @@ const benches: readonly Bench[] = [
       unit: "chunk",
       perRun: deltas,
       run: () => {
-        const decoder = createDecoder("sse", { eventBytesMax: 1 << 20 });
+        const decoder = createDecoder(provider.framing, { eventBytesMax: 1 << 20 });
         const reader = provider.createReader({
           model: "m",
           callIdSeed: "c",
@@ -202,13 +215,14 @@ const benches: readonly Bench[] = [
   }),
 ];
 
-function providersByWire(kind: string) {
+function providersByWire(wire: string) {
+  const settings = { id: wire, kind: wire, ...settingsByWire[wire] };
   const { providers: made } = createTargets(
-    { providers: config.providers.map((one) => ({ ...one, settings: { id: kind, kind } })) },
+    { providers: config.providers.map((one) => ({ ...one, settings })) },
     catalogue,
   );
-  const chat = made.get(kind)?.provider.chat;
-  if (chat === undefined) throw new Error(`${kind} does not chat`);
+  const chat = made.get(settings.id)?.provider.chat;
+  if (chat === undefined) throw new Error(`${wire} does not chat`);
   return chat;
 }
 

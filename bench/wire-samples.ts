@@ -1,4 +1,5 @@
 // Streams as the providers send them, one piece an event, made here: shapes from their API references.
+import { toEventFrame } from "../src/simulator/bedrock/event-frame.ts";
 
 const words = ["The ", "gateway ", "answers ", "in ", "one ", "shape, ", "whichever ", "model ", "served "];
 
@@ -33,10 +34,19 @@ export function burstOf(wire: string, deltas: number): readonly Uint8Array[] {
   const texts = Array.from({ length: deltas }, (_, index) => words[index % words.length] ?? "");
   const make = samples[wire];
   if (make === undefined) throw new Error(`no sample of ${wire}`);
-  return make(texts).map((text) => Buffer.from(text));
+  return make(texts).map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece));
 }
 
-const samples: Readonly<Record<string, (texts: readonly string[]) => string[]>> = { openai, anthropic, gemini };
+const samples: Readonly<Record<string, (texts: readonly string[]) => (string | Uint8Array)[]>> = {
+  openai,
+  responses,
+  anthropic,
+  gemini,
+  bedrock,
+  cohere,
+  mistral: openai,
+  ollama,
+};
 
 function openai(texts: readonly string[]): string[] {
   const chunk = (choices: unknown, rest: object = {}): string =>
@@ -88,4 +98,71 @@ function gemini(texts: readonly string[]): string[] {
     const usageMetadata = { promptTokenCount: 14, candidatesTokenCount: index + 1, totalTokenCount: 15 + index };
     return `data: ${JSON.stringify({ candidates: [candidate], usageMetadata, modelVersion: "gemini-2.5-flash", responseId: "r1" })}\r\n\r\n`;
   });
+}
+
+function responses(texts: readonly string[]): string[] {
+  let sequence = 0;
+  const event = (type: string, rest: object): string => {
+    sequence += 1;
+    return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: sequence, ...rest })}\n\n`;
+  };
+  const item = { id: "msg_1", type: "message", status: "in_progress", role: "assistant", content: [] };
+  const at = { item_id: "msg_1", output_index: 0, content_index: 0 };
+  const text = texts.join("");
+  const content = [{ type: "output_text", text, annotations: [], logprobs: [] }];
+  const usage = { input_tokens: 14, output_tokens: texts.length, total_tokens: 14 + texts.length };
+  const done = { ...item, status: "completed", content };
+  return [
+    event("response.created", { response: { id: "resp_1", model: "gpt-4.1-mini", status: "in_progress", output: [] } }),
+    event("response.output_item.added", { output_index: 0, item }),
+    event("response.content_part.added", { ...at, part: { type: "output_text", text: "", annotations: [] } }),
+    ...texts.map((delta) => event("response.output_text.delta", { ...at, delta, logprobs: [], obfuscation: "a1b2c3" })),
+    event("response.output_text.done", { ...at, text }),
+    event("response.output_item.done", { output_index: 0, item: done }),
+    event("response.completed", {
+      response: { id: "resp_1", model: "gpt-4.1-mini", status: "completed", output: [done], usage },
+    }),
+  ];
+}
+
+function bedrock(texts: readonly string[]): Uint8Array[] {
+  const event = (name: string, payload: object): Uint8Array =>
+    toEventFrame({ ":event-type": name, ":content-type": "application/json", ":message-type": "event" }, payload);
+  return [
+    event("messageStart", { role: "assistant", p: "abcd" }),
+    ...texts.map((text) => event("contentBlockDelta", { contentBlockIndex: 0, delta: { text }, p: "abcdefgh" })),
+    event("contentBlockStop", { contentBlockIndex: 0, p: "ab" }),
+    event("messageStop", { stopReason: "end_turn", p: "ab" }),
+    event("metadata", {
+      usage: { inputTokens: 14, outputTokens: texts.length, totalTokens: 14 + texts.length },
+      metrics: { latencyMs: 5 },
+    }),
+  ];
+}
+
+function cohere(texts: readonly string[]): string[] {
+  const event = (type: string, rest: object): string =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`;
+  const usage = {
+    billed_units: { input_tokens: 14, output_tokens: texts.length },
+    tokens: { input_tokens: 80, output_tokens: texts.length },
+  };
+  return [
+    event("message-start", {
+      id: "m1",
+      delta: { message: { role: "assistant", content: [], tool_plan: "", tool_calls: [], citations: [] } },
+    }),
+    event("content-start", { index: 0, delta: { message: { content: { type: "text", text: "" } } } }),
+    ...texts.map((text) => event("content-delta", { index: 0, delta: { message: { content: { text } } } })),
+    event("content-end", { index: 0 }),
+    event("message-end", { delta: { finish_reason: "COMPLETE", usage } }),
+  ];
+}
+
+function ollama(texts: readonly string[]): string[] {
+  const head = { model: "llama3.1", created_at: "2026-01-01T00:00:00.000000Z" };
+  return [
+    ...texts.map((content) => `${JSON.stringify({ ...head, message: { role: "assistant", content }, done: false })}\n`),
+    `${JSON.stringify({ ...head, message: { role: "assistant", content: "" }, done: true, done_reason: "stop", total_duration: 5, prompt_eval_count: 14, eval_count: texts.length })}\n`,
+  ];
 }
