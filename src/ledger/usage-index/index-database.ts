@@ -91,7 +91,7 @@ export class IndexDatabase {
     closeSync(openSync(path, "a", 0o640)); // SQLite would make the file readable by everybody.
     this.#database = new DatabaseSync(path);
     try {
-      this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536");
+      this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384");
       const tables = this.#database.prepare("SELECT COUNT(*) AS n FROM sqlite_schema").get();
       if (tables?.["n"] === 0) this.#database.exec(`BEGIN; ${schema} COMMIT`);
       this.#cursorOf = this.#database.prepare("SELECT value FROM meta WHERE name = ?");

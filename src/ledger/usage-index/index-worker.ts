@@ -1,6 +1,9 @@
 // The thread that owns the usage index: reads the journal's segments behind the gateway's back, and answers questions.
 // Every question carries how far the journal was durable when it was asked; the thread reads that far first, so that an
 // answer has every call whose caller had its answer before.
+import { readlinkSync } from "node:fs";
+import { constants, setPriority } from "node:os";
+import { basename } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { recordType } from "../journal/frame.ts";
 import { journalFiles } from "../journal/journal-files.ts";
@@ -30,6 +33,8 @@ export type WorkerReply =
 /** Events of one transaction. */
 const batchMax = 4096;
 const corrupt = new Set([11, 26]); // SQLITE_CORRUPT, SQLITE_NOTADB
+
+yieldToServing();
 
 const path = String(workerData);
 let database = IndexDatabase.open(path);
@@ -123,4 +128,14 @@ async function read(segment: DurableSegment, from: number): Promise<void> {
 
 function isCorrupt(error: unknown): boolean {
   return error instanceof Error && "errcode" in error && corrupt.has(Number(error.errcode) & 0xff);
+}
+
+/** On Linux a thread has a priority of its own: calls that are being served come before the index of those that were. */
+function yieldToServing(): void {
+  try {
+    const thread = Number(basename(readlinkSync("/proc/thread-self")));
+    setPriority(thread, constants.priority.PRIORITY_LOW);
+  } catch {
+    // Another system, or no right to: the thread then competes as an equal, which costs latency and nothing else.
+  }
 }
