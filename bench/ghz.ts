@@ -19,7 +19,7 @@ type GhzReport = {
   readonly count: number;
   readonly rps: number;
   readonly average: number;
-  readonly errorDistribution?: object;
+  readonly errorDistribution?: Readonly<Record<string, number>>;
 };
 
 const profiles = [
@@ -68,7 +68,7 @@ try {
       profile.messagesPerCall === 0 ? "" : `, ${(micros / profile.messagesPerCall).toFixed(1)} µs a message`;
     console.log(
       `${profile.name}: ${report.rps.toFixed(0)} calls/s, ${micros.toFixed(0)} µs CPU a call${perMessage}, ` +
-        `average ${(report.average / 1e6).toFixed(2)} ms${report.errorDistribution === undefined ? "" : ", with errors"}`,
+        `average ${(report.average / 1e6).toFixed(2)} ms${errorsIn(report)}`,
     );
   }
 } finally {
@@ -93,4 +93,9 @@ function run(profile: (typeof profiles)[number], forSeconds: number): GhzReport 
   const ran = spawnSync("taskset", ["-c", "1", ghz, ...args], { encoding: "utf8", maxBuffer: 256 << 20 });
   if (ran.status !== 0) throw new Error(`ghz ended with ${ran.status}: ${ran.stderr.slice(0, 500)}`);
   return JSON.parse(ran.stdout) as GhzReport;
+}
+
+function errorsIn(report: GhzReport): string {
+  const errors = Object.entries(report.errorDistribution ?? {});
+  return errors.map(([message, count]) => `, ${count} × ${message.slice(0, 120)}`).join("");
 }
