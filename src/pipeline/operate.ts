@@ -1,6 +1,6 @@
 // The life of a unary operation that is not chat, top to bottom: as `complete.ts`, but an attempt may be several requests,
 // and what is billed may be other than tokens.
-import { AttemptOutcome, type CompleteRequest, FinishReason, Outcome, type Usage, UsageSource } from "../contract.ts";
+import { AttemptOutcome, type CompleteRequest, FinishReason, Outcome, type Usage } from "../contract.ts";
 import type { HttpRequest } from "../domain/http.ts";
 import type { OperationFacts } from "../domain/operation-results.ts";
 import { sumUsage } from "../metering/sum-usage.ts";
@@ -9,7 +9,7 @@ import { timeLimits } from "./attempt-context.ts";
 import type { AttemptLimits } from "./attempt-timer.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
-import { firstPriced } from "./first-priced.ts";
+import { estimateOperation } from "./estimate-operation.ts";
 import { hasConsumed } from "./has-consumed.ts";
 import type { AttemptControl } from "./hedged-race.ts";
 import type { LiveCall } from "./live-call.ts";
@@ -170,18 +170,8 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
 
   /** In the units that the target bills, as far as its prices tell. */
   #estimate(): Usage | undefined {
-    const { account, parts } = this.#call;
-    const { providerId, providerName, model } = this.#ready.planned.target;
-    const usages = this.#operation.unitsMost(this.#request, account.inputTokensEstimated);
-    const { usage } = firstPriced(parts.pricer, usages, {
-      providerId,
-      providerName,
-      model,
-      projectId: account.identity.caller.projectId,
-      serviceTier: "",
-      atMs: parts.clock.nowMs(),
-    });
-    return usage === undefined ? undefined : { ...usage, source: UsageSource.ESTIMATED };
+    const usages = this.#operation.unitsMost(this.#request, this.#call.account.inputTokensEstimated);
+    return estimateOperation(this.#call, this.#ready, usages);
   }
 
   /** What finished is billed. Of the rest: a provider that was cut off while it worked bills its input, one that refused does not. */

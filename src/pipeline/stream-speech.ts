@@ -12,7 +12,6 @@ import {
   StreamSpeechResponseSchema,
   type Usage,
   UsageSchema,
-  UsageSource,
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
 import type { OperationFacts } from "../domain/operation-results.ts";
@@ -20,7 +19,7 @@ import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { SpeechOperation, TranslationContext } from "../providers/provider.ts";
 import { timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
-import { firstPriced } from "./first-priced.ts";
+import { estimateOperation } from "./estimate-operation.ts";
 import { hasConsumed } from "./has-consumed.ts";
 import type { LiveCall } from "./live-call.ts";
 import { inOperationWords } from "./operation-field.ts";
@@ -118,18 +117,8 @@ export class SpeechLife {
   }
 
   /** Speech is billed by what is to be spoken, so a stream that was cut costs as much as one that ended. */
-  #estimate({ planned }: ReadyAttempt): Usage | undefined {
-    const { account, parts } = this.#call;
-    const { providerId, providerName, model } = planned.target;
-    const { usage } = firstPriced(parts.pricer, unitsMost(this.#request, account.inputTokensEstimated), {
-      providerId,
-      providerName,
-      model,
-      projectId: account.identity.caller.projectId,
-      serviceTier: "",
-      atMs: parts.clock.nowMs(),
-    });
-    return usage === undefined ? undefined : { ...usage, source: UsageSource.ESTIMATED };
+  #estimate(ready: ReadyAttempt): Usage | undefined {
+    return estimateOperation(this.#call, ready, unitsMost(this.#request, this.#call.account.inputTokensEstimated));
   }
 
   #interrupted(failure: ProviderFailure): CallFailure {
