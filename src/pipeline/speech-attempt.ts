@@ -4,11 +4,12 @@ import type { OperationFacts } from "../domain/operation-results.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { SpeechOperation, SpeechReader } from "../providers/provider.ts";
 import type { Exchange } from "../upstream/upstream.ts";
-import { FramingError } from "../wire/wire-event.ts";
 import { type AttemptLimits, AttemptTimer } from "./attempt-timer.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
+import { ErrorBody } from "./error-body.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
+import { toReaderError } from "./reader-error.ts";
 import { type Seen, timeoutFailure } from "./unary-attempt.ts";
 
 /** Where the audio of an attempt goes. */
@@ -24,11 +25,10 @@ export class SpeechAttempt {
   readonly #request: StreamSpeechRequest;
   readonly #target: AudioTarget;
   readonly #timer: AttemptTimer;
+  readonly #errorBody: ErrorBody;
   readonly seen: Seen = { status: 0, headers: {} };
   #reader: SpeechReader | undefined;
   #exchange: Exchange | undefined;
-  #errorBody: Uint8Array[] = [];
-  #errorBytes = 0;
   #hasAudio = false;
   #settled = false;
   #resolve: (facts: OperationFacts) => void = () => {};
@@ -45,6 +45,7 @@ export class SpeechAttempt {
     this.#ready = ready;
     this.#request = request;
     this.#target = target;
+    this.#errorBody = new ErrorBody(parts.limits.errorBytesMax);
     this.#timer = new AttemptTimer(parts.clock, limits, (limit) => this.#abandon(timeoutFailure(limit)));
   }
 
@@ -121,16 +122,14 @@ export class SpeechAttempt {
   }
 
   #takeError(bytes: Uint8Array): void {
-    this.#errorBody.push(bytes);
-    this.#errorBytes += bytes.length;
-    if (this.#errorBytes <= this.#parts.limits.errorBytesMax) return;
+    if (this.#errorBody.add(bytes)) return;
     this.#exchange?.abort();
     this.#endError();
   }
 
   #endError(): void {
     const { status, headers } = this.seen;
-    this.#fail(this.#ready.configured.provider.toFailure(status, headers, Buffer.concat(this.#errorBody)));
+    this.#fail(this.#ready.configured.provider.toFailure(status, headers, this.#errorBody.joined()));
   }
 
   /** A reader that refuses, or bytes that break the framing, end the attempt; anything else is a bug and goes up. */
@@ -138,11 +137,7 @@ export class SpeechAttempt {
     try {
       step();
     } catch (error) {
-      if (error instanceof FramingError) {
-        this.#abandon(
-          new ProviderFailure("bad-response", "the provider's stream breaks its own framing", { cause: error }),
-        );
-      } else this.#abandon(error instanceof Error ? error : new Error("a reader threw no error"));
+      this.#abandon(toReaderError(error));
     }
   }
 

@@ -1,16 +1,17 @@
 // One streamed attempt: bytes to events of the wire, to events of the contract, pushed on as they come. One call of
 // `onData` gives one `flush`, so that what arrived together leaves together. The hot path of the gateway.
 import type { CompletionFacts } from "../domain/completion.ts";
-import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
 import type { ChatOperation, EventReader, ReadContext } from "../providers/provider.ts";
 import type { Exchange } from "../upstream/upstream.ts";
 import { createDecoder } from "../wire/framings.ts";
-import { type FrameDecoder, FramingError, type WireEvent } from "../wire/wire-event.ts";
+import type { FrameDecoder, WireEvent } from "../wire/wire-event.ts";
 import { type AttemptLimits, AttemptTimer } from "./attempt-timer.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
+import { ErrorBody } from "./error-body.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
+import { toReaderError } from "./reader-error.ts";
 import { type Seen, timeoutFailure } from "./unary-attempt.ts";
 
 /** Where the events of an attempt go. */
@@ -30,10 +31,9 @@ export class StreamAttempt {
   readonly #reader: EventReader;
   readonly #decoder: FrameDecoder;
   readonly #timer: AttemptTimer;
+  readonly #errorBody: ErrorBody;
   readonly seen: Seen = { status: 0, headers: {} };
   #exchange: Exchange | undefined;
-  #errorBody: Uint8Array[] = [];
-  #errorBytes = 0;
   #settled = false;
   #linger: NodeJS.Timeout | undefined;
   #resolve: (facts: CompletionFacts) => void = () => {};
@@ -51,6 +51,7 @@ export class StreamAttempt {
     this.#target = target;
     this.#reader = ready.operation.createReader(context);
     this.#decoder = createDecoder(ready.operation.framing, { eventBytesMax: parts.limits.eventBytesMax });
+    this.#errorBody = new ErrorBody(parts.limits.errorBytesMax);
     this.#timer = new AttemptTimer(parts.clock, limits, (limit) => this.#abandon(timeoutFailure(limit)));
   }
 
@@ -149,16 +150,14 @@ export class StreamAttempt {
   }
 
   #takeError(bytes: Uint8Array): void {
-    this.#errorBody.push(bytes);
-    this.#errorBytes += bytes.length;
-    if (this.#errorBytes <= this.#parts.limits.errorBytesMax) return;
+    if (this.#errorBody.add(bytes)) return;
     this.#exchange?.abort();
     this.#endError();
   }
 
   #endError(): void {
     const { status, headers } = this.seen;
-    this.#fail(this.#ready.configured.provider.toFailure(status, headers, Buffer.concat(this.#errorBody)));
+    this.#fail(this.#ready.configured.provider.toFailure(status, headers, this.#errorBody.joined()));
   }
 
   /** A reader that refuses, or bytes that break the framing, end the attempt; anything else is a bug and goes up. */
@@ -167,12 +166,7 @@ export class StreamAttempt {
       step();
     } catch (error) {
       this.#target.flush();
-      if (error instanceof ProviderFailure) this.#abandon(error);
-      else if (error instanceof FramingError) {
-        this.#abandon(
-          new ProviderFailure("bad-response", "the provider's stream breaks its own framing", { cause: error }),
-        );
-      } else this.#abandon(error instanceof Error ? error : new Error("a reader threw no error"));
+      this.#abandon(toReaderError(error));
     }
   }
 
