@@ -7,6 +7,8 @@ import {
   type Part,
   PromptCacheMode,
   ReasoningVisibility,
+  type SamplingParams,
+  Verbosity,
 } from "../contract.ts";
 import type { TranslationLog } from "./translation-log.ts";
 
@@ -15,6 +17,15 @@ export function noteTextOnly(request: CompleteRequest, log: TranslationLog): voi
   const position = request.outputModalities.findIndex((modality) => modality !== Modality.TEXT);
   if (position >= 0) log.unsupported(`output_modalities[${position}]`, "the provider only generates text");
   if (request.audioOutput !== undefined) log.dropped("audio_output", "the provider generates no audio");
+}
+
+/** For an API of text chat, and nothing around it: no other output, no say in the cache, no tiers, no end users. */
+export function notePlainChat(request: CompleteRequest, log: TranslationLog): void {
+  noteTextOnly(request, log);
+  noteBreakpoints(request, log);
+  noteNoCacheControl(request, log);
+  noteNoServiceTier(request, log);
+  noteNoEndUser(request, log);
 }
 
 /** For an API that caches prompts by itself: only the exact places are lost. Said once a request, not once a part. */
@@ -87,4 +98,21 @@ export function noteNoEndUser(request: CompleteRequest, log: TranslationLog): vo
 export function noteNoCachedContent(request: CompleteRequest, log: TranslationLog): void {
   if ((request.promptCache?.cachedContent ?? "") === "") return;
   log.dropped("prompt_cache.cached_content", "the provider has no stored prompt content");
+}
+
+/** For an API that samples by temperature, top-p and top-k, and by nothing else. */
+export function noteRareSampling(sampling: SamplingParams, because: string, log: TranslationLog): void {
+  const unknown = {
+    "sampling.min_p": sampling.minP,
+    "sampling.frequency_penalty": sampling.frequencyPenalty,
+    "sampling.presence_penalty": sampling.presencePenalty,
+    "sampling.repetition_penalty": sampling.repetitionPenalty,
+    "sampling.seed": sampling.seed,
+    "sampling.top_logprobs": sampling.topLogprobs,
+    "sampling.logit_bias": Object.keys(sampling.logitBias).length > 0 ? true : undefined,
+    "sampling.verbosity": sampling.verbosity === Verbosity.UNSPECIFIED ? undefined : true,
+  };
+  for (const [field, value] of Object.entries(unknown)) {
+    if (value !== undefined) log.dropped(field, because);
+  }
 }

@@ -1,6 +1,6 @@
-import type { CompleteRequest, SamplingParams } from "../../contract.ts";
-import { Verbosity } from "../../contract.ts";
+import type { CompleteRequest } from "../../contract.ts";
 import type { JsonOutObject } from "../json-writer.ts";
+import { noteRareSampling } from "../note-absent.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import type { ModelTraits } from "./model-traits.ts";
 
@@ -16,7 +16,7 @@ export function toSampling(
 ): JsonOutObject {
   const { sampling } = request;
   if (sampling === undefined) return {};
-  noteUnknown(sampling, log);
+  noteRareSampling(sampling, "Anthropic has no such parameter", log);
   const stopSequences = sampling.stopSequences.length > 0 ? sampling.stopSequences : undefined;
   if (!traits.sampling || isThinking) {
     const reason = isThinking ? "cannot be set while the model thinks" : "is not taken by this model";
@@ -49,20 +49,4 @@ function toTopP(
   if (topP === undefined || temperature === undefined || traits.temperatureWithTopP) return topP;
   log.dropped("sampling.top_p", "cannot be set beside temperature on this model");
   return undefined;
-}
-
-function noteUnknown(sampling: SamplingParams, log: TranslationLog): void {
-  const unknown = {
-    "sampling.min_p": sampling.minP,
-    "sampling.frequency_penalty": sampling.frequencyPenalty,
-    "sampling.presence_penalty": sampling.presencePenalty,
-    "sampling.repetition_penalty": sampling.repetitionPenalty,
-    "sampling.seed": sampling.seed,
-    "sampling.top_logprobs": sampling.topLogprobs,
-    "sampling.logit_bias": Object.keys(sampling.logitBias).length > 0 ? true : undefined,
-    "sampling.verbosity": sampling.verbosity === Verbosity.UNSPECIFIED ? undefined : true,
-  };
-  for (const [field, value] of Object.entries(unknown)) {
-    if (value !== undefined) log.dropped(field, "Anthropic has no such parameter");
-  }
 }

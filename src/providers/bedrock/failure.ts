@@ -2,8 +2,9 @@
 // frame; the body holds a message only.
 import type { HttpHeaders } from "../../domain/http.ts";
 import { type FailureKind, ProviderFailure } from "../../domain/provider-failure.ts";
-import { asNumber, asObject, asString, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { asNumber, asString, type JsonRecord } from "../../wire/json.ts";
 import type { WireEvent } from "../../wire/wire-event.ts";
+import { parseErrorEnvelope, wordsOf } from "../error-envelope.ts";
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { toRetryAfterMs } from "../retry-after.ts";
@@ -12,9 +13,9 @@ import { wordTable } from "../word-table.ts";
 /** An answer with an error status. Never throws. */
 export function toFailure(status: number, headers: HttpHeaders, body: Uint8Array): ProviderFailure {
   const text = new TextDecoder().decode(body);
-  const envelope = parseEnvelope(text);
+  const envelope = parseErrorEnvelope(text);
   const type = toType(headers["x-amzn-errortype"] ?? asString(envelope?.["__type"]) ?? "");
-  const message = envelope === undefined ? plain(text) : messageOf(envelope);
+  const message = envelope === undefined ? wordsOf(text) : messageOf(envelope);
   const kind = refine(kindByType[type] ?? failureKindOfStatus(status), message);
   return fail(kind, `the provider answered with status ${status}: ${kind}`, type, message, {
     httpStatus: status,
@@ -26,8 +27,8 @@ export function toFailure(status: number, headers: HttpHeaders, body: Uint8Array
 /** A frame of a stream with `:message-type` "exception" or "error". */
 export function toFailureOfException({ name, data }: WireEvent): ProviderFailure {
   const type = name.charAt(0).toUpperCase() + name.slice(1);
-  const envelope = parseEnvelope(data);
-  const message = envelope === undefined ? plain(data) : messageOf(envelope);
+  const envelope = parseErrorEnvelope(data);
+  const message = envelope === undefined ? wordsOf(data) : messageOf(envelope);
   const original = asNumber(envelope?.["originalStatusCode"]);
   const fallback = original !== undefined && original >= 400 ? failureKindOfStatus(original) : "unavailable";
   const kind = refine(kindByType[type] ?? fallback, message);
@@ -106,18 +107,4 @@ function messageOf(envelope: JsonRecord): string {
   const message = asString(envelope["message"]) ?? asString(envelope["Message"]) ?? "";
   const original = asString(envelope["originalMessage"]) ?? "";
   return original === "" || message.includes(original) ? message : `${message} ${original}`.trim();
-}
-
-function parseEnvelope(text: string): JsonRecord | undefined {
-  try {
-    return asObject(parseJson(text));
-  } catch (error) {
-    if (error instanceof JsonError) return undefined; // A proxy's page.
-    throw error;
-  }
-}
-
-/** What is no JSON: worth showing when it is words, not when it is a page. */
-function plain(text: string): string {
-  return text.trimStart().startsWith("<") ? "" : text;
 }

@@ -1,19 +1,12 @@
 // Sampling and reasoning: what all models take goes into `inferenceConfig`, what a vendor adds into
 // `additionalModelRequestFields`. Claude's rules are those of its own API.
-import {
-  type CompleteRequest,
-  ReasoningEffort,
-  type ReasoningOptions,
-  ReasoningVisibility,
-  type SamplingParams,
-  Verbosity,
-} from "../../contract.ts";
+import { type CompleteRequest, ReasoningEffort, type ReasoningOptions, ReasoningVisibility } from "../../contract.ts";
 import { traitsOf } from "../anthropic/model-traits.ts";
 import { toSampling } from "../anthropic/sampling.ts";
 import { toThinking } from "../anthropic/thinking.ts";
 import { toEffort } from "../compatible/request-reasoning.ts";
 import type { JsonOutObject } from "../json-writer.ts";
-import { noteNoSummary } from "../note-absent.ts";
+import { noteNoSummary, noteRareSampling } from "../note-absent.ts";
 import type { TranslationContext } from "../provider.ts";
 import type { TranslationLog } from "../translation-log.ts";
 import type { ModelFamily } from "./model-family.ts";
@@ -35,7 +28,7 @@ export function toInference(
   const { sampling } = request;
   const additional = { ...toTopK(sampling?.topK, family, log), ...toReasoning(request.reasoning, family, log) };
   if (sampling === undefined) return { inferenceConfig: undefined, additional };
-  noteUnknown(sampling, log);
+  noteRareSampling(sampling, "the Converse API has no such parameter", log);
   return {
     inferenceConfig: toConfig({
       maxTokens: sampling.maxOutputTokens,
@@ -82,22 +75,6 @@ function toTopK(topK: number | undefined, family: ModelFamily, log: TranslationL
       return {};
     default:
       return family.topK satisfies never;
-  }
-}
-
-function noteUnknown(sampling: SamplingParams, log: TranslationLog): void {
-  const unknown = {
-    "sampling.min_p": sampling.minP,
-    "sampling.frequency_penalty": sampling.frequencyPenalty,
-    "sampling.presence_penalty": sampling.presencePenalty,
-    "sampling.repetition_penalty": sampling.repetitionPenalty,
-    "sampling.seed": sampling.seed,
-    "sampling.top_logprobs": sampling.topLogprobs,
-    "sampling.logit_bias": Object.keys(sampling.logitBias).length > 0 ? true : undefined,
-    "sampling.verbosity": sampling.verbosity === Verbosity.UNSPECIFIED ? undefined : true,
-  };
-  for (const [field, value] of Object.entries(unknown)) {
-    if (value !== undefined) log.dropped(field, "the Converse API has no such parameter");
   }
 }
 

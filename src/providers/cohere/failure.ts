@@ -2,7 +2,8 @@
 // an answer with status 200, a finish reason.
 import type { HttpHeaders } from "../../domain/http.ts";
 import { type FailureKind, ProviderFailure } from "../../domain/provider-failure.ts";
-import { asObject, asString, JsonError, type JsonRecord, parseJson } from "../../wire/json.ts";
+import { asString, type JsonRecord } from "../../wire/json.ts";
+import { parseErrorEnvelope, wordsOf } from "../error-envelope.ts";
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { toResetMs, toRetryAfterMs } from "../retry-after.ts";
@@ -11,8 +12,8 @@ import { wordTable } from "../word-table.ts";
 /** An answer with an error status. Never throws. */
 export function toFailure(status: number, headers: HttpHeaders, body: Uint8Array): ProviderFailure {
   const text = new TextDecoder().decode(body);
-  const envelope = parseEnvelope(text);
-  const message = asString(envelope?.["message"]) ?? asString(envelope?.["error"]) ?? (envelope ? "" : plain(text));
+  const envelope = parseErrorEnvelope(text);
+  const message = asString(envelope?.["message"]) ?? asString(envelope?.["error"]) ?? (envelope ? "" : wordsOf(text));
   const type = asString(envelope?.["error_type"]) ?? "";
   const kind = refine(kindByType[type] ?? failureKindOfStatus(status), status, message);
   return new ProviderFailure(kind, `the provider answered with status ${status}: ${kind}`, {
@@ -71,18 +72,4 @@ function readContextLength(message: string): { contextLimit?: number; contextAct
   if (limit === undefined) return {};
   if (excess === undefined) return { contextLimit: Number(limit) };
   return { contextLimit: Number(limit), contextActual: Number(limit) + Number(excess) };
-}
-
-function parseEnvelope(text: string): JsonRecord | undefined {
-  try {
-    return asObject(parseJson(text));
-  } catch (error) {
-    if (error instanceof JsonError) return undefined; // A proxy's page.
-    throw error;
-  }
-}
-
-/** What is no JSON: worth showing when it is words, not when it is a page. */
-function plain(text: string): string {
-  return text.trimStart().startsWith("<") ? "" : text;
 }

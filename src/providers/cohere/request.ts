@@ -12,15 +12,7 @@ import { dialectNamed } from "../compatible/dialects.ts";
 import { toRawJson } from "../compatible/request-messages.ts";
 import { toSampling } from "../compatible/request-sampling.ts";
 import { type JsonOutObject, writeJson } from "../json-writer.ts";
-import {
-  noteBreakpoints,
-  noteNoCacheControl,
-  noteNoEndUser,
-  noteNoSchemaDescription,
-  noteNoServiceTier,
-  noteNoSummary,
-  noteTextOnly,
-} from "../note-absent.ts";
+import { noteNoSchemaDescription, noteNoSummary, notePlainChat } from "../note-absent.ts";
 import { noteForeignState } from "../note-foreign-state.ts";
 import type { Translation, TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
@@ -59,7 +51,7 @@ export function toHttpRequest(
   { address, aliases }: CohereRules,
 ): Translation {
   const log = createTranslationLog();
-  noteAbsent(request, log);
+  notePlainChat(request, log);
   const body: JsonOutObject = {
     model: context.model,
     ...toPrompt(request.messages, aliases, log),
@@ -81,14 +73,6 @@ export function toHttpRequest(
     request: { method: "POST", ...address, headers, body: writeJson(body) },
     warnings: log.warnings,
   };
-}
-
-function noteAbsent(request: CompleteRequest, log: TranslationLog): void {
-  noteTextOnly(request, log);
-  noteBreakpoints(request, log);
-  noteNoCacheControl(request, log);
-  noteNoServiceTier(request, log);
-  noteNoEndUser(request, log);
 }
 
 /** `logprobs` is on or off, and tells of the chosen tokens only. */

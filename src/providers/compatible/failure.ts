@@ -3,6 +3,7 @@
 import type { HttpHeaders } from "../../domain/http.ts";
 import { type FailureKind, ProviderFailure } from "../../domain/provider-failure.ts";
 import { asArray, asNumber, asObject, asString, type JsonRecord } from "../../wire/json.ts";
+import { wordsOf } from "../error-envelope.ts";
 import { failureKindOfStatus } from "../failure-kind-of-status.ts";
 import { toProviderMessage } from "../provider-message.ts";
 import { parseResetMs, toResetMs, toRetryAfterMs } from "../retry-after.ts";
@@ -239,5 +240,5 @@ function findNumber(text: string, patterns: readonly RegExp[]): number | undefin
 function toPlainMessage(text: string): string {
   const title = /<title>([^<]{1,200})<\/title>/i.exec(text)?.[1];
   if (title !== undefined) return title;
-  return text.trimStart().startsWith("<") ? "" : text;
+  return wordsOf(text);
 }

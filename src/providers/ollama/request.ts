@@ -6,15 +6,7 @@ import { toRawJson } from "../compatible/request-messages.ts";
 import { toEffort } from "../compatible/request-reasoning.ts";
 import { toSampling } from "../compatible/request-sampling.ts";
 import { type JsonOut, type JsonOutObject, RawJson, writeJson } from "../json-writer.ts";
-import {
-  noteBreakpoints,
-  noteNoCacheControl,
-  noteNoEndUser,
-  noteNoSchemaDescription,
-  noteNoServiceTier,
-  noteNoSummary,
-  noteTextOnly,
-} from "../note-absent.ts";
+import { noteNoSchemaDescription, noteNoSummary, notePlainChat } from "../note-absent.ts";
 import { noteForeignState } from "../note-foreign-state.ts";
 import type { Translation, TranslationContext } from "../provider.ts";
 import { providerOptionsOf } from "../provider-options.ts";
@@ -55,7 +47,7 @@ export function toHttpRequest(
   { address, aliases }: OllamaRules,
 ): Translation {
   const log = createTranslationLog();
-  noteAbsent(request, log);
+  notePlainChat(request, log);
   const { options, ...own } = providerOptionsOf(request.providerOptions, aliases);
   const body: JsonOutObject = {
     model: context.model,
@@ -78,14 +70,6 @@ export function toHttpRequest(
     request: { method: "POST", ...address, headers, body: writeJson(body) },
     warnings: log.warnings,
   };
-}
-
-function noteAbsent(request: CompleteRequest, log: TranslationLog): void {
-  noteTextOnly(request, log);
-  noteBreakpoints(request, log);
-  noteNoCacheControl(request, log);
-  noteNoServiceTier(request, log);
-  noteNoEndUser(request, log);
 }
 
 /** Settings of the runner go into `options`, where the caller's own lie over them; log probabilities stand beside it. */
