@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -32,6 +32,22 @@ describe("the lock of a data folder", () => {
     other.kill("SIGKILL");
     await exited;
     await (await lockFolder(folder)).release();
+  });
+
+  it("is taken over from a process that was killed and whose parent never asked for it", async () => {
+    // The shell becomes a `sleep` that does not know of the child it has.
+    const parent = spawn("sh", ["-c", "sleep 1000 & echo $!; exec sleep 1000"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    const child = Number(line.toString());
+    const stat = await readFile(`/proc/${child}/stat`, "utf8");
+    await writeFile(join(folder, "lock"), `${child} ${stat.split(" ")[21]}\n`);
+    await expect(lockFolder(folder)).rejects.toThrow(`in use by process ${child}`);
+    process.kill(child, "SIGKILL");
+    await expect.poll(() => readFile(`/proc/${child}/stat`, "utf8")).toContain(") Z ");
+    await (await lockFolder(folder)).release();
+    parent.kill("SIGKILL");
   });
 
   it.each(["", "rubbish", `${process.pid} 1\n`, `${process.ppid} 1\n`])(

@@ -69,14 +69,18 @@ function isAlive(text: string): boolean {
     return error instanceof Error && "code" in error && error.code === "EPERM";
   }
   const now = startOf(pid);
-  return start === undefined || start === "" || now === undefined || start === now;
+  return now !== "ended" && (start === undefined || start === "" || now === undefined || start === now);
 }
 
-/** Start of a process in clock ticks since boot, field 22 of /proc/<pid>/stat; `undefined` where there is no /proc. */
+/**
+ * Start of a process in clock ticks since boot, field 22 of /proc/<pid>/stat; `undefined` where there is no /proc. "ended":
+ * it was killed, and only its entry waits for a parent to ask for it, which in a container may never happen.
+ */
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? "ended" : fields[19];
   } catch {
     return undefined; // No /proc on this system, or no such process.
   }
