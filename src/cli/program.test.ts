@@ -1,9 +1,12 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { lockFolder } from "../ledger/journal/folder-lock.ts";
 import type { CommandIo } from "./command-io.ts";
 import { runProgram } from "./program.ts";
 
@@ -87,6 +90,24 @@ describe("the command line", () => {
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toContain(expected);
     expect(err).not.toMatch(/^\s+at /m);
+  });
+});
+
+describe("serve", () => {
+  it("ends with one line and exit code 1 when its data folder is another's, also with the simulator of --demo", async () => {
+    const journal = join(folder, "journal");
+    mkdirSync(journal);
+    const lock = await lockFolder(journal);
+    const words = ["src/main.ts", "serve", "--demo", "--data-dir", folder];
+    const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "pipe"] });
+    let err = "";
+    child.stderr.on("data", (text: Buffer) => {
+      err += text.toString();
+    });
+    const [code] = await once(child, "close");
+    await lock.release();
+    expect(code).toBe(1);
+    expect(err).toMatch(/^llm-gateway: .* is in use by process \d+\n$/);
   });
 });
 

@@ -33,10 +33,13 @@ async function serveDemo(dataDir: string, io: CommandIo): Promise<void> {
     known: knownNames,
   });
   const quiet: Config = { ...config, telemetry: { ...config.telemetry, logLevel: "warn" } };
-  const gateway = await compose(quiet, true);
-  io.out(welcome(gateway, config));
-  await serveUntilSignal(gateway, io);
-  await simulator.close();
+  try {
+    const gateway = await compose(quiet, true);
+    io.out(welcome(gateway, config));
+    await serveUntilSignal(gateway, io);
+  } finally {
+    await simulator.close(); // It would keep the process alive after a start that failed.
+  }
 }
 
 async function compose(config: Config, nextFreePort: boolean): Promise<RunningGateway> {
