@@ -6,6 +6,7 @@
 //   npm run bench -- --quick      a short form
 //   npm run bench -- --gate       the short form; fails when a ratio passes its bound
 //   npm run bench -- --durability os|fsync     --no-nats
+//   npm run bench -- --only "unary 4x16" --node-args "--cpu-prof"    one profile, with flags for the gateway's node
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,11 +34,13 @@ const { values: options } = parseArgs({
     "no-nats": { type: "boolean", default: false },
     rounds: { type: "string" },
     only: { type: "string" },
+    "node-args": { type: "string", default: "" },
   },
 });
 
 const isQuick = options.quick || options.gate;
 const rounds = Number(options.rounds ?? (isQuick ? 3 : 5));
+const nodeArgs = options["node-args"].split(" ").filter((arg) => arg !== "");
 const gatewayCore = 0;
 const loadCore = 1;
 const messages = [
@@ -79,7 +82,7 @@ async function main(): Promise<void> {
     durability: options.durability,
   });
   const relay = await child("relay", gatewayCore, ["bench/relay.ts", `http://127.0.0.1:${simulator.port}`]);
-  const gateway = await child("gateway", gatewayCore, ["src/main.ts", "serve", "--config", config], {
+  const gateway = await child("gateway", gatewayCore, [...nodeArgs, "src/main.ts", "serve", "--config", config], {
     ...process.env,
     BENCH_PROVIDER_KEY: "bench-provider-key",
   });

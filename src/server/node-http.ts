@@ -1,8 +1,7 @@
-import type { IncomingMessage } from "node:http";
-import type { Http2ServerRequest } from "node:http2";
-import type { universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2Request } from "./http2/plain/http2-request.ts";
+import type { Http2Response } from "./http2/plain/http2-response.ts";
 
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
-
-/** What HTTP/1.1 and HTTP/2 responses have in common, in connect-node's words. */
-export type NodeResponse = Parameters<typeof universalResponseToNodeResponse>[1];
+/** Either version of HTTP, as Node's handlers know it. */
+export type NodeRequest = IncomingMessage | Http2Request;
+export type NodeResponse = ServerResponse | Http2Response;

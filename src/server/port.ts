@@ -1,17 +1,10 @@
 // One port for gRPC, gRPC-Web, Connect, JSON and probes, in clear text or under TLS: a listening socket looks at the first
-// bytes and hands the connection to an HTTP/1.1 or an HTTP/2 server that never listens itself.
+// bytes and hands the connection to Node's HTTP/1.1 server, which never listens itself, or to our HTTP/2.
 import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import {
-  createServer as createHttp2Server,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer } from "node:tls";
 import { answerClientError } from "./answer-client-error.ts";
-import { keepAlive } from "./keep-alive.ts";
+import { Connection, type RequestHandler } from "./http2/connection.ts";
 import { sniff } from "./sniff.ts";
 
 export type PortOptions = {
@@ -67,7 +60,7 @@ const limits = {
 } as const;
 
 export type PortHandlers = {
-  readonly onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]) => void;
+  readonly onStream: RequestHandler;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
   /** The drain time is over: end what still runs, now. */
   readonly onDrained: () => void;
@@ -79,10 +72,9 @@ export class Port {
   readonly #timeouts: PortTimeouts;
   readonly #net: NetServer;
   readonly #http1: Server;
-  readonly #http2: Http2Server;
   readonly #tls: TlsServer | undefined;
   readonly #sockets = new Set<Socket>();
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #connections = new Set<Connection>();
   /** Connections that have not said what they speak. */
   readonly #strangers = new Set<Socket>();
   #isClosing = false;
@@ -92,7 +84,6 @@ export class Port {
     this.#handlers = handlers;
     this.#timeouts = { ...defaultTimeouts, ...options.timeouts };
     this.#http1 = this.#createHttp1();
-    this.#http2 = this.#createHttp2();
     this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
     this.#net = createNetServer({ noDelay: true }, (socket) => this.#greet(socket));
     this.#net.maxConnections = options.maxConnections;
@@ -131,8 +122,8 @@ export class Port {
     for (const socket of this.#strangers) {
       socket.destroy();
     }
-    for (const session of this.#sessions) {
-      session.close();
+    for (const connection of this.#connections) {
+      connection.close();
     }
     if (!(await this.#isEmptyWithin(drainMs))) {
       this.#handlers.onDrained();
@@ -182,7 +173,7 @@ export class Port {
       } else if (this.#tls !== undefined) {
         this.#tls.emit("connection", socket);
       } else {
-        (protocol === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
+        this.#serve(socket, protocol === "http2");
       }
     });
   }
@@ -197,7 +188,7 @@ export class Port {
     });
     server.on("secureConnection", (socket) => {
       socket.on("error", () => undefined);
-      (socket.alpnProtocol === "h2" ? this.#http2 : this.#http1).emit("connection", socket);
+      this.#serve(socket, socket.alpnProtocol === "h2");
     });
     // A failed handshake has closed its socket.
     server.on("tlsClientError", () => undefined);
@@ -225,25 +216,22 @@ export class Port {
     return server;
   }
 
-  #createHttp2(): Http2Server {
-    const server = createHttp2Server({
-      settings: {
-        enablePush: false,
-        maxConcurrentStreams: this.#options.maxStreamsPerConnection,
-        initialWindowSize: limits.streamWindowBytes,
-        maxHeaderListSize: limits.http2HeaderListBytesMax,
-      },
-    });
-    server.on("session", (session) => {
-      this.#sessions.add(session);
-      session.on("close", () => this.#sessions.delete(session));
-      session.on("error", () => undefined);
-      session.setLocalWindowSize(limits.connectionWindowBytes);
-      keepAlive(session, this.#timeouts.pingIntervalMs, this.#timeouts.pingTimeoutMs);
-    });
-    server.on("sessionError", () => undefined);
-    server.on("stream", (stream, headers, _flags, rawHeaders) => this.#handlers.onStream(stream, headers, rawHeaders));
-    return server;
+  #serve(socket: Socket, isHttp2: boolean): void {
+    if (!isHttp2) {
+      this.#http1.emit("connection", socket);
+      return;
+    }
+    const options = {
+      maxStreams: this.#options.maxStreamsPerConnection,
+      streamWindowBytes: limits.streamWindowBytes,
+      connectionWindowBytes: limits.connectionWindowBytes,
+      headerListBytesMax: limits.http2HeaderListBytesMax,
+      pingIntervalMs: this.#timeouts.pingIntervalMs,
+      pingTimeoutMs: this.#timeouts.pingTimeoutMs,
+    };
+    const connection = new Connection(socket, options, this.#handlers.onStream);
+    this.#connections.add(connection);
+    socket.on("close", () => this.#connections.delete(connection));
   }
 
   /** HTTP/1.1 connections do not say when their response is done: they are looked at until all have gone. */

@@ -1,11 +1,6 @@
 // The listening side put together, for any table of methods: which path takes a request, and how it all ends.
-import {
-  constants,
-  Http2ServerRequest,
-  Http2ServerResponse,
-  type IncomingHttpHeaders,
-  type ServerHttp2Stream,
-} from "node:http2";
+import { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { ErrorReason, health } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
@@ -16,6 +11,10 @@ import type { GrpcMethod } from "./grpc/grpc-method.ts";
 import { GrpcReply } from "./grpc/grpc-reply.ts";
 import { registerHealth } from "./health.ts";
 import { answerHttp, type MetricsSource, sendText } from "./http-endpoints.ts";
+import type { RequestHandler } from "./http2/connection.ts";
+import { Http2Request } from "./http2/plain/http2-request.ts";
+import { servePlain } from "./http2/plain/serve-plain.ts";
+import type { Stream } from "./http2/stream.ts";
 import { joinCredentials } from "./join-credentials.ts";
 import type { NodeRequest, NodeResponse } from "./node-http.ts";
 import { Port, type PortOptions, type TlsOptions } from "./port.ts";
@@ -78,23 +77,20 @@ export async function serveCalls(
   });
 
   const onRequest = (request: NodeRequest, response: NodeResponse) => {
-    joinCredentials(request.headers, request.rawHeaders);
+    if (request instanceof IncomingMessage) {
+      joinCredentials(request.headers, request.rawHeaders);
+    }
     if (isGrpcOverHttp1(request)) {
       sendText(response, 505, "gRPC needs HTTP/2; gRPC-Web and Connect are served over HTTP/1.1\n");
     } else if (!connect(request, response) && !answerHttp(request, response, state, metrics)) {
       answerUnknown(request, response);
     }
   };
-  const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]) => {
-    // A stream that is reset says so as "error"; who needs to know listens to "close".
-    stream.on("error", () => undefined);
-    joinCredentials(headers, rawHeaders);
-    if (isTooLong(rawHeaders)) {
+  const onStream: RequestHandler = (stream, headers, { headerBytes }) => {
+    if (headerBytes > headerBytesMax) {
       refuseHeaders(stream, headers);
     } else if (!grpcCalls.accept(stream, headers)) {
-      const request = new Http2ServerRequest(stream, headers, {}, rawHeaders);
-      const response = new Http2ServerResponse(stream);
-      onRequest(request, response);
+      servePlain(stream, headers, onRequest);
     }
   };
   const onDrained = () => {
@@ -130,7 +126,7 @@ function registerAll(router: ConnectRouter, register: ServedCalls["register"], s
 /** A method that does not exist is UNIMPLEMENTED for gRPC clients, with the details that every failure has. */
 function answerUnknown(request: NodeRequest, response: NodeResponse): void {
   const contentType = request.headers["content-type"] ?? "";
-  if (request instanceof Http2ServerRequest && /^application\/grpc(?:$|[+;])/.test(contentType)) {
+  if (request instanceof Http2Request && /^application\/grpc(?:$|[+;])/.test(contentType)) {
     const failure = new CallFailure(ErrorReason.FEATURE_DISABLED, "no such method");
     new GrpcReply(request.stream, contentType).fail(failure);
     return;
@@ -143,11 +139,7 @@ function isGrpcOverHttp1({ httpVersionMajor, headers }: NodeRequest): boolean {
   return httpVersionMajor < 2 && /^application\/grpc(?:$|[+;])/.test(contentType);
 }
 
-function isTooLong(rawHeaders: readonly string[]): boolean {
-  return rawHeaders.reduce((bytes, text) => bytes + text.length, 0) > headerBytesMax;
-}
-
-function refuseHeaders(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+function refuseHeaders(stream: Stream, headers: IncomingHttpHeaders): void {
   const contentType = headers["content-type"] ?? "";
   if (contentType.startsWith("application/grpc")) {
     const description = `the request headers are longer than ${headerBytesMax} bytes`;
@@ -157,7 +149,5 @@ function refuseHeaders(stream: ServerHttp2Stream, headers: IncomingHttpHeaders):
     new GrpcReply(stream, contentType).fail(failure);
     return;
   }
-  stream.respond({ ":status": 431 }, { endStream: true });
-  stream.resume();
-  stream.close(constants.NGHTTP2_NO_ERROR);
+  stream.respond({ ":status": 431 }, true);
 }

@@ -80,10 +80,10 @@ async function serve(
 ): Promise<void> {
   const values = createContextValues();
   values.set(peerKey, readPeerCertificate(request.socket));
-  const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+  const universal = universalRequestFromNodeRequest(asRequest(request), asResponse(response), undefined, values);
   const source = messageSourceOf(handler, request, options);
   if (source === undefined) {
-    await universalResponseToNodeResponse(withPlainGrpcMessage(await handler(universal)), response);
+    await universalResponseToNodeResponse(withPlainGrpcMessage(await handler(universal)), asResponse(response));
     return;
   }
   const prepared = await (method === undefined
@@ -94,7 +94,16 @@ async function serve(
   response.once("close", () => endUntaken(prepared, brokenProtocol));
   const emptied = source.emptied(universal);
   const answer = await handler(prepared.kind === "refused" ? withoutTimeLimit(emptied) : emptied);
-  await universalResponseToNodeResponse(withPlainGrpcMessage(answer), response);
+  await universalResponseToNodeResponse(withPlainGrpcMessage(answer), asResponse(response));
+}
+
+/** Ours over HTTP/2 have of Node's what connect-node uses, which is a small part. */
+function asRequest(request: NodeRequest): Parameters<typeof universalRequestFromNodeRequest>[0] {
+  return request as Parameters<typeof universalRequestFromNodeRequest>[0];
+}
+
+function asResponse(response: NodeResponse): Parameters<typeof universalResponseToNodeResponse>[1] {
+  return response as Parameters<typeof universalResponseToNodeResponse>[1];
 }
 
 /** What is recorded of a call that connect-node refused before its handler was reached. */

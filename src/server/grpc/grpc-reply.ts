@@ -1,5 +1,6 @@
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { OutgoingHttpHeaders } from "node:http2";
 import type { CallFailure } from "../../domain/call-failure.ts";
+import type { Stream } from "../http2/stream.ts";
 import { encodeStatus, toStatus } from "../status.ts";
 
 /** The compressions of requests that every path takes; responses are never compressed. */
@@ -9,17 +10,17 @@ const acceptedEncodings = "identity,gzip";
 type HeaderSource = { addHeaders(headers: OutgoingHttpHeaders): void };
 
 const noFrames = Buffer.alloc(0);
+const succeeded: OutgoingHttpHeaders = { "grpc-status": "0" };
 
 /** The response side of one gRPC call. Every method does nothing once the stream is gone or the call has ended. */
 export class GrpcReply {
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: Stream;
   readonly #headers: OutgoingHttpHeaders;
-  #trailers: OutgoingHttpHeaders = { "grpc-status": "0" };
   #hasEnded = false;
   /** Asked when the headers leave. */
   #headerSource: HeaderSource | undefined;
 
-  constructor(stream: ServerHttp2Stream, contentType: string) {
+  constructor(stream: Stream, contentType: string) {
     this.#stream = stream;
     this.#headers = { ":status": 200, "content-type": contentType, "grpc-accept-encoding": acceptedEncodings };
   }
@@ -31,7 +32,7 @@ export class GrpcReply {
 
   /** The stream takes no more for now. */
   get isFull(): boolean {
-    return this.#stream.writableNeedDrain;
+    return this.#stream.isFull;
   }
 
   takeHeadersFrom(source: HeaderSource): void {
@@ -54,7 +55,7 @@ export class GrpcReply {
     }
     this.#hasEnded = true;
     this.#sendHeaders();
-    this.#stream.end(frames.length === 0 ? undefined : frames);
+    this.#stream.end(frames, succeeded);
   }
 
   /** Ends with the status of the failure; `frames` may be empty. */
@@ -71,33 +72,21 @@ export class GrpcReply {
     }
     this.#hasEnded = true;
     if (this.#stream.headersSent || frames.length > 0) {
-      this.#trailers = trailers;
       this.#sendHeaders();
-      this.#stream.end(frames.length === 0 ? undefined : frames);
-      return;
-    }
-    this.#stream.respond({ ...this.#completeHeaders(), ...trailers }, { endStream: true });
-    if (!this.#stream.readableEnded) {
-      // The rest of the request is not wanted: RFC 9113, section 8.1.
-      this.#stream.resume();
-      this.#stream.close(constants.NGHTTP2_NO_ERROR);
+      this.#stream.end(frames, trailers);
+    } else {
+      this.#stream.respond({ ...this.#completeHeaders(), ...trailers }, true);
     }
   }
 
   #isWritable(): boolean {
-    return !this.#hasEnded && !this.#stream.destroyed && !this.#stream.closed;
+    return !this.#hasEnded && !this.#stream.isClosed;
   }
 
   #sendHeaders(): void {
-    if (this.#stream.headersSent) {
-      return;
+    if (!this.#stream.headersSent) {
+      this.#stream.respond(this.#completeHeaders());
     }
-    this.#stream.once("wantTrailers", () => {
-      if (!this.#stream.destroyed) {
-        this.#stream.sendTrailers(this.#trailers);
-      }
-    });
-    this.#stream.respond(this.#completeHeaders(), { waitForTrailers: true });
   }
 
   #completeHeaders(): OutgoingHttpHeaders {
