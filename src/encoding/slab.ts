@@ -27,6 +27,20 @@ export class Slab {
     this.#bytes[this.#end++] = value;
   }
 
+  bool(value: boolean): void {
+    this.byte(value ? 1 : 0);
+  }
+
+  /** Number and wire type of a field: mostly one byte. */
+  tag(value: number): void {
+    if (value > 0x7f) {
+      this.varint(value);
+      return;
+    }
+    this.#reserve(1);
+    this.#bytes[this.#end++] = value;
+  }
+
   /** Unsigned, up to 2^53. */
   varint(value: number): void {
     this.#reserve(10);
