@@ -1,5 +1,6 @@
 // The door between `server/` and the life of a call: authenticates, names the call, keeps the list of what is running.
 import type { Caller } from "../domain/principal.ts";
+import { Roster } from "../domain/roster.ts";
 import { CallAccount } from "./call-account.ts";
 import { CallScope, Stopped } from "./call-scope.ts";
 import { GatewayCall } from "./gateway-call.ts";
@@ -10,7 +11,7 @@ import { defaultReplayLimits, type ReplayLimits, ReplayStore } from "./replay/re
 
 export class CompletionGateway implements Gateway {
   readonly #parts: PipelineParts;
-  readonly #running = new Set<LiveCall>();
+  readonly #running = new Roster<LiveCall>();
   readonly #replays: ReplayStore;
   #draining = false;
   #onIdle: (() => void) | undefined;
@@ -65,15 +66,15 @@ export class CompletionGateway implements Gateway {
     const deadlineMs = start.timeoutMs === undefined ? undefined : startedMs + start.timeoutMs;
     // Counted from the start: authentication may have taken its share of the time.
     const scope = new CallScope(deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - clock.nowMs()));
-    const call: LiveCall = new LiveCall(this.#parts, account, scope, deadlineMs, () => this.#over(call));
-    this.#running.add(call);
+    const call: LiveCall = new LiveCall(this.#parts, account, scope, deadlineMs, () => this.#over(call, seat));
+    const seat = this.#running.add(call);
     // A caller whose message never arrives has its deadline too. `begin` takes over.
     scope.whenStopped((cause) => void call.endFailed(new Stopped(cause)));
     return new GatewayCall(call, this.#replays, () => this.#draining);
   }
 
-  #over(call: LiveCall): void {
-    this.#running.delete(call);
+  #over(call: LiveCall, seat: number): void {
+    this.#running.remove(seat, call);
     if (this.#running.size === 0) this.#onIdle?.();
   }
 }

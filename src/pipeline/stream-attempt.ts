@@ -106,7 +106,7 @@ export class StreamAttempt {
     this.#guarded(() => {
       this.#read(this.#decoder.push(bytes));
       if (this.#settled) return; // The caller went away in the middle of it.
-      if (this.#reader.done) this.#complete();
+      if (this.#reader.isDone()) this.#complete();
       else this.#flush();
     });
   }

@@ -31,66 +31,96 @@ type Growing = "text" | "reasoning" | "arguments";
 type Held = { readonly kind: Growing; readonly half: string };
 
 export function createPartTracker(): PartTracker {
-  let events: StreamEvent[] = [];
-  const open: boolean[] = [];
-  /** First half of a surrogate pair, by part. Rare: some servers cut their text between UTF-16 units. */
-  const held = new Map<number, Held>();
+  return new Tracker();
+}
 
-  function grow(kind: Growing, index: number, piece: string, logprobs?: readonly TokenLogprob[]): void {
-    const whole = held.size === 0 && piece.isWellFormed() ? piece : takeWhole(kind, index, piece);
+/** A class, since one is made for each answer: a dozen closures would be, too. */
+class Tracker implements PartTracker {
+  #events: StreamEvent[] = [];
+  readonly #open: boolean[] = [];
+  /** First half of a surrogate pair, by part. Rare: some servers cut their text between UTF-16 units. */
+  #held: Map<number, Held> | undefined;
+
+  start(part: Part): number {
+    const index = this.#open.length;
+    this.#open.push(true);
+    this.#events.push({ kind: "part-start", index, part });
+    return index;
+  }
+
+  text(index: number, text: string, logprobs?: readonly TokenLogprob[]): void {
+    this.#grow("text", index, text, logprobs);
+  }
+
+  reasoning(index: number, text: string): void {
+    this.#grow("reasoning", index, text);
+  }
+
+  arguments(index: number, json: string): void {
+    this.#grow("arguments", index, json);
+  }
+
+  data(index: number, data: Uint8Array): void {
+    if (data.length > 0) this.#events.push({ kind: "data-delta", index, data });
+  }
+
+  citation(index: number, citation: Citation): void {
+    this.#events.push({ kind: "citation-delta", index, citation });
+  }
+
+  state(index: number, state: OpaqueState): void {
+    this.#events.push({ kind: "state-delta", index, state });
+  }
+
+  metadata(index: number, entries: JsonFacts): void {
+    this.#events.push({ kind: "metadata-delta", index, entries });
+  }
+
+  end(index: number): void {
+    if (this.#open[index] !== true) return;
+    this.#open[index] = false;
+    const rest = this.#held?.get(index);
+    this.#held?.delete(index);
+    // Half a code point that never got its other half: say so with the replacement character, as UTF-8 would.
+    if (rest !== undefined) this.#events.push(toDelta(rest.kind, index, rest.half.toWellFormed()));
+    this.#events.push({ kind: "part-end", index });
+  }
+
+  endAll(): void {
+    for (let index = 0; index < this.#open.length; index++) this.end(index);
+  }
+
+  isOpen(index: number): boolean {
+    return this.#open[index] === true;
+  }
+
+  get count(): number {
+    return this.#open.length;
+  }
+
+  take(): readonly StreamEvent[] {
+    if (this.#events.length === 0) return noEvents;
+    const taken = this.#events;
+    this.#events = [];
+    return taken;
+  }
+
+  #grow(kind: Growing, index: number, piece: string, logprobs?: readonly TokenLogprob[]): void {
+    const isWhole = (this.#held === undefined || this.#held.size === 0) && piece.isWellFormed();
+    const whole = isWhole ? piece : this.#takeWhole(kind, index, piece);
     if (whole.length > 0 || (logprobs !== undefined && logprobs.length > 0)) {
-      events.push(toDelta(kind, index, whole, logprobs));
+      this.#events.push(toDelta(kind, index, whole, logprobs));
     }
   }
 
-  function takeWhole(kind: Growing, index: number, piece: string): string {
+  #takeWhole(kind: Growing, index: number, piece: string): string {
+    const held = (this.#held ??= new Map());
     const joined = (held.get(index)?.half ?? "") + piece;
     held.delete(index);
     if (!endsInHighSurrogate(joined)) return joined.toWellFormed();
     held.set(index, { kind, half: joined.slice(-1) });
     return joined.slice(0, -1).toWellFormed();
   }
-
-  const tracker: PartTracker = {
-    start(part) {
-      const index = open.length;
-      open.push(true);
-      events.push({ kind: "part-start", index, part });
-      return index;
-    },
-    text: (index, piece, logprobs) => grow("text", index, piece, logprobs),
-    reasoning: (index, piece) => grow("reasoning", index, piece),
-    arguments: (index, piece) => grow("arguments", index, piece),
-    data(index, data) {
-      if (data.length > 0) events.push({ kind: "data-delta", index, data });
-    },
-    citation: (index, citation) => void events.push({ kind: "citation-delta", index, citation }),
-    state: (index, state) => void events.push({ kind: "state-delta", index, state }),
-    metadata: (index, entries) => void events.push({ kind: "metadata-delta", index, entries }),
-    end(index) {
-      if (open[index] !== true) return;
-      open[index] = false;
-      const rest = held.get(index);
-      held.delete(index);
-      // Half a code point that never got its other half: say so with the replacement character, as UTF-8 would.
-      if (rest !== undefined) events.push(toDelta(rest.kind, index, rest.half.toWellFormed()));
-      events.push({ kind: "part-end", index });
-    },
-    endAll() {
-      for (let index = 0; index < open.length; index++) tracker.end(index);
-    },
-    isOpen: (index) => open[index] === true,
-    get count() {
-      return open.length;
-    },
-    take() {
-      if (events.length === 0) return noEvents;
-      const taken = events;
-      events = [];
-      return taken;
-    },
-  };
-  return tracker;
 }
 
 const noEvents: readonly StreamEvent[] = [];

@@ -119,8 +119,8 @@ export interface EventReader {
   /** Throws `ProviderFailure` when the event is an error or breaks the provider's API. */
   read(event: WireEvent): readonly StreamEvent[];
   /** True once the provider's own end was read: later bytes cannot change the answer. */
-  readonly done: boolean;
-  /** Called once when the bytes end, or as soon as `done`: closes open parts. A missing end throws `ProviderFailure` "interrupted". */
+  isDone(): boolean;
+  /** Called once when the bytes end, or as soon as `isDone()`: closes open parts. A missing end throws `ProviderFailure` "interrupted". */
   finish(): ReaderEnd;
   /** Counts known so far, for a stream that is cut; `undefined` when none came yet. */
   usage(): Usage | undefined;

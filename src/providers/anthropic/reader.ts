@@ -49,9 +49,7 @@ export function createMessagesReader(context: ReadContext): EventReader {
       }
       return message.take();
     },
-    get done() {
-      return isDone;
-    },
+    isDone: () => isDone,
     finish() {
       if (!isDone) throw new ProviderFailure("interrupted", "the stream ended before message_stop");
       message.close();

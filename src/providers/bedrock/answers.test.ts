@@ -167,9 +167,9 @@ function toFrames(block: Json, index: number, size: () => number): readonly Fram
 test("counts come after the stop and are waited for", () => {
   const reader = chat.createReader(context);
   reader.read({ name: "messageStop", data: '{"stopReason":"end_turn"}', origin: "event" });
-  expect(reader.done).toBe(false);
+  expect(reader.isDone()).toBe(false);
   reader.read({ name: "metadata", data: JSON.stringify({ usage }), origin: "event" });
-  expect(reader.done).toBe(true);
+  expect(reader.isDone()).toBe(true);
   expect(reader.finish().facts.usage).toMatchObject({ inputTokens: 5, outputTokens: 3 });
 });
 

@@ -39,9 +39,7 @@ export function createConverseReader(context: ReadContext): EventReader {
       }
       return answer.take();
     },
-    get done() {
-      return isDone;
-    },
+    isDone: () => isDone,
     finish() {
       if (!answer.isStopped) throw new ProviderFailure("interrupted", "the stream ended before messageStop");
       answer.close();

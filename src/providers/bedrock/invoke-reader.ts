@@ -15,9 +15,7 @@ export function createInvokeReader(context: ReadContext): EventReader {
       const chunk = unpack(event);
       return chunk === undefined ? [] : inner.read(chunk);
     },
-    get done() {
-      return inner.done;
-    },
+    isDone: () => inner.isDone(),
     finish: () => inner.finish(),
     usage: () => inner.usage(),
   };

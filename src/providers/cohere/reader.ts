@@ -17,9 +17,7 @@ export function createChatReader(context: ReadContext): EventReader {
       if (payload !== undefined) readPayload(answer, payload);
       return answer.take();
     },
-    get done() {
-      return answer.isFinished;
-    },
+    isDone: () => answer.isFinished,
     finish() {
       if (!answer.isFinished) throw new ProviderFailure("interrupted", "the stream ended before message-end");
       answer.close();

@@ -22,9 +22,7 @@ export function createReader(rules: AnswerRules, context: ReadContext): EventRea
       }
       return data === "" || done ? noEvents : answer.read(parseChunk(data));
     },
-    get done() {
-      return done;
-    },
+    isDone: () => done,
     finish() {
       // "[DONE]" alone is the end of nothing.
       if (!answer.hasFinishReason && !(done && answer.hasChoice)) throwInterrupted();

@@ -17,36 +17,43 @@ export interface ReasoningDetails {
 }
 
 export function createReasoningDetails(): ReasoningDetails {
-  const details: Detail[] = [];
+  return new DetailList();
+}
 
-  function merge(entry: JsonRecord, isWhole: boolean): void {
-    const open = isWhole ? undefined : details.findLast((detail) => isSame(detail, entry));
+class DetailList implements ReasoningDetails {
+  readonly #details: Detail[] = [];
+
+  add(entries: readonly unknown[], isWhole: boolean): string {
+    let text = "";
+    for (const item of entries) {
+      const entry = asObject(item);
+      if (entry === undefined) continue;
+      this.#merge(entry, isWhole);
+      text += asString(entry["text"]) ?? asString(entry["summary"]) ?? "";
+    }
+    return text;
+  }
+
+  get isEmpty(): boolean {
+    return this.#details.length === 0;
+  }
+
+  get isSummary(): boolean {
+    return this.#details[0]?.["type"] === "reasoning.summary";
+  }
+
+  toJson(): string {
+    return JSON.stringify(this.#details);
+  }
+
+  #merge(entry: JsonRecord, isWhole: boolean): void {
+    const open = isWhole ? undefined : this.#details.findLast((detail) => isSame(detail, entry));
     if (open === undefined) {
-      details.push({ ...entry });
+      this.#details.push({ ...entry });
       return;
     }
     grow(open, entry);
   }
-
-  return {
-    add(entries, isWhole) {
-      let text = "";
-      for (const item of entries) {
-        const entry = asObject(item);
-        if (entry === undefined) continue;
-        merge(entry, isWhole);
-        text += asString(entry["text"]) ?? asString(entry["summary"]) ?? "";
-      }
-      return text;
-    },
-    get isEmpty() {
-      return details.length === 0;
-    },
-    get isSummary() {
-      return details[0]?.["type"] === "reasoning.summary";
-    },
-    toJson: () => JSON.stringify(details),
-  };
 }
 
 function isSame(detail: JsonRecord, entry: JsonRecord): boolean {

@@ -30,72 +30,86 @@ type Call = {
 };
 
 export function createToolCallList(tracker: PartTracker, providerName: string, callIdSeed: string): ToolCallList {
-  const calls: Call[] = [];
-  let hasMalformed = false;
+  return new CallList(tracker, providerName, callIdSeed);
+}
 
-  function find(raw: WireToolCall, id: string, name: string): Call | undefined {
+class CallList implements ToolCallList {
+  readonly #tracker: PartTracker;
+  readonly #providerName: string;
+  readonly #callIdSeed: string;
+  readonly #calls: Call[] = [];
+  #hasMalformed = false;
+
+  constructor(tracker: PartTracker, providerName: string, callIdSeed: string) {
+    this.#tracker = tracker;
+    this.#providerName = providerName;
+    this.#callIdSeed = callIdSeed;
+  }
+
+  read(raw: WireToolCall): void {
+    const body = asObject(raw.function) ?? asObject(raw.custom) ?? {};
+    const id = asString(raw.id) ?? "";
+    const name = asString(body["name"]) ?? "";
+    const call = this.#obtain(raw, id, name);
+    // Later deltas repeat ids and names, or null them (Venice, vLLM, TGI), or send "" (watsonx, Alibaba): the first counts.
+    call.id ||= id;
+    call.name ||= name;
+    call.isFreeForm ||= asObject(raw.custom) !== undefined;
+    call.state ||= raw.extra_content === undefined ? "" : JSON.stringify(raw.extra_content);
+    this.#append(call, toArguments(body["arguments"] ?? body["input"]));
+    if (call.part === undefined && call.name !== "") this.#begin(call, this.#calls.indexOf(call));
+  }
+
+  get count(): number {
+    return this.#calls.length;
+  }
+
+  get hasMalformed(): boolean {
+    return this.#hasMalformed;
+  }
+
+  finish(isCutOff: boolean): void {
+    for (const [position, call] of this.#calls.entries()) {
+      if (call.part === undefined) {
+        this.#hasMalformed = true;
+        this.#begin(call, position);
+      }
+      // A call without parameters comes with "" or nothing; callers parse JSON. A cut one must stay unparsable.
+      if (call.isEmpty && !call.isFreeForm && !isCutOff) this.#append(call, "{}");
+    }
+  }
+
+  #find(raw: WireToolCall, id: string, name: string): Call | undefined {
     const key = asNumber(raw.index);
-    const last = calls.at(-1);
+    const last = this.#calls.at(-1);
     const found =
       key !== undefined
-        ? calls.findLast((call) => call.key === key)
-        : (calls.find((call) => id !== "" && call.id === id) ?? (id === "" && name === "" ? last : undefined));
+        ? this.#calls.findLast((call) => call.key === key)
+        : (this.#calls.find((call) => id !== "" && call.id === id) ?? (id === "" && name === "" ? last : undefined));
     // Gemini's compatible endpoint gives every parallel call the index 0: another id together with a name is another call.
     return found !== undefined && id !== "" && name !== "" && found.id !== "" && found.id !== id ? undefined : found;
   }
 
-  function begin(call: Call, position: number): void {
-    call.part = tracker.start(toPart(call, `${callIdSeed}${position}`, providerName));
-    tracker.arguments(call.part, call.early);
+  #begin(call: Call, position: number): void {
+    call.part = this.#tracker.start(toPart(call, `${this.#callIdSeed}${position}`, this.#providerName));
+    this.#tracker.arguments(call.part, call.early);
   }
 
-  function append(call: Call, piece: string): void {
+  #append(call: Call, piece: string): void {
     if (piece === "") return;
     call.isEmpty = false;
     if (call.part === undefined) call.early += piece;
-    else tracker.arguments(call.part, piece);
+    else this.#tracker.arguments(call.part, piece);
   }
 
-  function obtain(raw: WireToolCall, id: string, name: string): Call {
-    const known = find(raw, id, name);
+  #obtain(raw: WireToolCall, id: string, name: string): Call {
+    const known = this.#find(raw, id, name);
     if (known !== undefined) return known;
     const key = asNumber(raw.index);
     const call: Call = { key, id, name, isFreeForm: false, part: undefined, early: "", isEmpty: true, state: "" };
-    calls.push(call);
+    this.#calls.push(call);
     return call;
   }
-
-  return {
-    read(raw) {
-      const body = asObject(raw.function) ?? asObject(raw.custom) ?? {};
-      const id = asString(raw.id) ?? "";
-      const name = asString(body["name"]) ?? "";
-      const call = obtain(raw, id, name);
-      // Later deltas repeat ids and names, or null them (Venice, vLLM, TGI), or send "" (watsonx, Alibaba): the first counts.
-      call.id ||= id;
-      call.name ||= name;
-      call.isFreeForm ||= asObject(raw.custom) !== undefined;
-      call.state ||= raw.extra_content === undefined ? "" : JSON.stringify(raw.extra_content);
-      append(call, toArguments(body["arguments"] ?? body["input"]));
-      if (call.part === undefined && call.name !== "") begin(call, calls.indexOf(call));
-    },
-    get count() {
-      return calls.length;
-    },
-    get hasMalformed() {
-      return hasMalformed;
-    },
-    finish(isCutOff) {
-      for (const [position, call] of calls.entries()) {
-        if (call.part === undefined) {
-          hasMalformed = true;
-          begin(call, position);
-        }
-        // A call without parameters comes with "" or nothing; callers parse JSON. A cut one must stay unparsable.
-        if (call.isEmpty && !call.isFreeForm && !isCutOff) append(call, "{}");
-      }
-    },
-  };
 }
 
 function toPart(call: Call, madeId: string, provider: string): Part {

@@ -21,7 +21,7 @@ export function createGenerateReader(context: ReadContext, stateProvider: string
       }
       return answer.take();
     },
-    done: false,
+    isDone: () => false,
     finish() {
       if (!answer.isFinished) throw new ProviderFailure("interrupted", "the stream ended before a reason to finish");
       answer.close();

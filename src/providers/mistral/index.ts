@@ -32,9 +32,7 @@ export const createMistralProvider: ProviderFactory = (settings) => {
         const reader = createReader(answerRules, context);
         return {
           read: (event) => reader.read(event),
-          get done() {
-            return reader.done;
-          },
+          isDone: () => reader.isDone(),
           finish() {
             const { events, facts } = reader.finish();
             return { events, facts: withMistralEnd(facts) };

@@ -9,9 +9,7 @@ export function createChatReader(context: ReadContext): EventReader {
   const answer = new Answer(context);
   return {
     read: (event) => (answer.isFinished ? [] : answer.read(parseLine(event.data))),
-    get done() {
-      return answer.isFinished;
-    },
+    isDone: () => answer.isFinished,
     finish() {
       if (!answer.isFinished) throw new ProviderFailure("interrupted", "the stream ended before its last line");
       return answer.finish();

@@ -88,8 +88,8 @@ export class ResponsesAnswer {
   #toFinishReason(): FinishReason {
     if (this.#status === "incomplete") return reasonOfIncomplete[this.#incompleteBecause] ?? FinishReason.OTHER;
     if (this.#status !== "completed" && this.#status !== "") return FinishReason.OTHER; // Queued: a background response.
-    if (this.#items.hasToolCalls) return FinishReason.TOOL_CALLS;
-    return this.#items.hasRefusal ? FinishReason.REFUSAL : FinishReason.STOP;
+    if (this.#items.hasToolCalls()) return FinishReason.TOOL_CALLS;
+    return this.#items.hasRefusal() ? FinishReason.REFUSAL : FinishReason.STOP;
   }
 
   #readRareEvent(type: string, event: WireResponseEvent): void {

@@ -30,8 +30,8 @@ export interface OutputItems {
   annotate(place: number, position: number, annotation: unknown): void;
   /** The item is complete: adds what no delta brought, and ends its parts. A second end is ignored. */
   complete(place: number, item: WireItem): void;
-  readonly hasToolCalls: boolean;
-  readonly hasRefusal: boolean;
+  hasToolCalls(): boolean;
+  hasRefusal(): boolean;
   /** Calls of tools that the provider ran, by tool name. */
   readonly serverToolCalls: Readonly<Record<string, number>>;
 }
@@ -222,12 +222,8 @@ export function createOutputItems(tracker: PartTracker, provider: string, callId
       completeByType(item, whole);
       for (const part of item.grown.values()) tracker.end(part.index);
     },
-    get hasToolCalls() {
-      return hasToolCalls;
-    },
-    get hasRefusal() {
-      return hasRefusal;
-    },
+    hasToolCalls: () => hasToolCalls,
+    hasRefusal: () => hasRefusal,
     serverToolCalls,
   };
 }

@@ -23,9 +23,7 @@ export function createResponsesReader(rules: AnswerRules, context: ReadContext):
         return answer.readEvent({ ...event, type: "error" });
       return answer.readEvent(event);
     },
-    get done() {
-      return answer.isComplete;
-    },
+    isDone: () => answer.isComplete,
     finish() {
       if (!answer.isComplete) throwInterrupted();
       return answer.finish();
