@@ -3,8 +3,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorReason, type StreamCompleteResponse, type StreamSpeechResponse } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
+import { toStreamResponse } from "../../encoding/to-stream-response.ts";
 import type { CallHandle, OutgoingEvent, SpeechSink, StreamSink, UnarySink } from "../../pipeline/ports.ts";
-import { toStreamResponse } from "../grpc/to-stream-response.ts";
 
 /** Messages that may wait for a slow reader before the pipeline is told to stop. */
 const waitingMax = 64;

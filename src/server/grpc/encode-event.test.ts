@@ -7,9 +7,9 @@ import {
   StreamCompleteResponseSchema,
   TokenLogprobSchema,
 } from "../../contract.ts";
+import { toStreamResponse } from "../../encoding/to-stream-response.ts";
 import type { OutgoingEvent } from "../../pipeline/ports.ts";
 import { EventEncoder } from "./encode-event.ts";
-import { toStreamResponse } from "./to-stream-response.ts";
 
 function reference(sequence: number, event: OutgoingEvent): Buffer {
   const message = toBinary(StreamCompleteResponseSchema, toStreamResponse(sequence, event));

@@ -3,8 +3,8 @@
 // objects it makes); all others go through a compiled encoder. The test compares with protobuf-es.
 import { StreamCompleteResponseSchema } from "../../contract.ts";
 import { compileEncoder } from "../../encoding/compile-encoder.ts";
+import { toStreamResponse } from "../../encoding/to-stream-response.ts";
 import type { OutgoingEvent } from "../../pipeline/ports.ts";
-import { toStreamResponse } from "./to-stream-response.ts";
 
 /** Field numbers with their wire types, from stream.proto. All fit one byte. */
 const tags = {

@@ -11,11 +11,11 @@ import {
   type StreamCompleteResponse,
   StreamCompleteResponseSchema,
   StreamStartedSchema,
-} from "../../contract.ts";
-import { unreachable } from "../../domain/unreachable.ts";
-import type { OutgoingEvent } from "../../pipeline/ports.ts";
+} from "../contract.ts";
+import { unreachable } from "../domain/unreachable.ts";
+import type { OutgoingEvent } from "../pipeline/ports.ts";
 
-/** The event as a message of the contract. The hot path writes the same bytes by hand: `encode-event.ts`. */
+/** The event as a message of the contract. The hot path writes the same bytes by hand: `server/grpc/encode-event.ts`. */
 export function toStreamResponse(sequence: number, event: OutgoingEvent): StreamCompleteResponse {
   return create(StreamCompleteResponseSchema, { sequence, event: toEvent(event) });
 }
