@@ -9,8 +9,9 @@ import { type LedgerLog, openLedger } from "../ledger/ledger.ts";
 import { explainCall } from "../pipeline/explain-call.ts";
 import { CompletionGateway } from "../pipeline/gateway.ts";
 import { ModelDirectory } from "../pipeline/model-directory.ts";
-import { defaultPipelineLimits } from "../pipeline/pipeline-parts.ts";
+import { defaultPipelineLimits, type PipelineParts } from "../pipeline/pipeline-parts.ts";
 import type { Clock } from "../pipeline/ports.ts";
+import { defaultReplayLimits } from "../pipeline/replay/replay-store.ts";
 import { createUuidV7Source } from "../pipeline/uuid-v7.ts";
 import { createAuthenticator } from "../policy/authenticate.ts";
 import { createKeyDirectory } from "../policy/key-directory.ts";
@@ -39,6 +40,7 @@ import { openAudit } from "./compose/open-audit.ts";
 import { openNotices } from "./compose/open-notices.ts";
 import { openObjects } from "./compose/open-objects.ts";
 import { openPublisher } from "./compose/open-publisher.ts";
+import { openSharedCalls } from "./compose/open-shared-calls.ts";
 import { openTraces } from "./compose/open-traces.ts";
 import { openUsageQueries } from "./compose/open-usage-queries.ts";
 import { createPooledRandom } from "./compose/pooled-random.ts";
@@ -140,7 +142,8 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   });
   const authenticator = auditedAuthenticator(checked, audit, ({ keyId }) => administration.noteUse(keyId));
   const random = createPooledRandom();
-  const gateway = new CompletionGateway({
+  const sharedCalls = await openSharedCalls(config, instance, log, secrets);
+  const parts: PipelineParts = {
     authenticator,
     router,
     admission: admission.port,
@@ -154,7 +157,10 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     newId: createUuidV7Source(random),
     traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, random),
     limits: { ...defaultPipelineLimits, heartbeatMs: config.server.heartbeatIntervalMs },
-  });
+    sharedCalls,
+  };
+  const { rememberMs, resumeWindowMs } = config.replay;
+  const gateway = new CompletionGateway(parts, { ...defaultReplayLimits, rememberMs, resumeWindowMs });
   addGauges(metrics, { ledger, publisher, router, gateway, log, clock });
   const services: Services = {
     gateway,
@@ -174,6 +180,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     usage: usage.queries,
   };
   const closeParts = async (drainMs: number): Promise<void> => {
+    await sharedCalls?.close();
     await publisher?.close(drainMs);
     await usage.close();
     await ledger.close();

@@ -181,6 +181,13 @@ export type Config = {
   readonly budgets: readonly BudgetConfig[];
   /** `undefined`: no webhook. */
   readonly alerts?: { readonly webhook: string; readonly secret: SecretReference } | undefined;
+  readonly replay: {
+    readonly rememberMs: number;
+    readonly resumeWindowMs: number;
+    readonly answerBytesMax: number;
+    readonly sharedBytesMax: number;
+    readonly onStateFailure: "local" | "closed";
+  };
   readonly prices: { readonly overridesFile?: string | undefined };
   readonly usage: UsageConfig;
   /** `undefined`: embedded state in `dataDir`. */

@@ -20,6 +20,10 @@ export const defaults = {
   journalRetain: "24h",
   journalMaxBytes: "10GiB",
   cacheTtl: "1h",
+  rememberCalls: "24h",
+  resumeWindow: "2m",
+  sharedAnswerBytes: "8MiB",
+  sharedBytes: "1GiB",
   stream: "USAGE",
   subjectPrefix: "llmgateway",
   traceSample: 0.1,
@@ -57,6 +61,8 @@ export const limits = {
   journalBytesMin: 16 * 1024 * 1024,
   journalBytesMax: 16 * 1024 ** 4,
   connectionsMax: 100_000,
+  sharedBytesMin: 1024,
+  sharedBytesMax: 16 * 1024 ** 4,
   /** A little under the 9.2 billion USD that fit into 64 bits of nano-USD. */
   usdMax: 9_000_000_000,
 } as const;

@@ -12,6 +12,7 @@ import { alertsSection } from "./schema/alerts.ts";
 import { cacheSection, guardrailsSection, promptsSection } from "./schema/later.ts";
 import { modelEntry, ruleEntry } from "./schema/models.ts";
 import { providerEntry } from "./schema/providers.ts";
+import { replaySection } from "./schema/replay.ts";
 import { path } from "./schema/scalars.ts";
 import { serverSection } from "./schema/server.ts";
 import { telemetrySection } from "./schema/telemetry.ts";
@@ -65,6 +66,7 @@ export function configSchema(known: KnownNames) {
     guardrails: guardrailsSection.prefault([]).describe("Not available in this version."),
     prompts: promptsSection.prefault({}).describe("Not available in this version."),
     cache: cacheSection.prefault({}).describe("Response cache; off in this version."),
+    replay: replaySection.prefault({}).describe("Calls that may be asked for again."),
     prices: pricesSection.prefault({}).describe("Prices beyond the catalogue's."),
     usage: usageSection.prefault({}).describe("Usage events."),
     cluster: clusterSection.optional().describe("State that replicas share. Absent: embedded state in `data_dir`."),

@@ -51,6 +51,13 @@ export function toConfig(raw: RawConfig, baseDir: string): Config {
     queue: { waitMsMax: raw.queue.max_wait, waitingMax: raw.queue.max_waiting },
     budgets: raw.budgets.map(toBudget),
     alerts: raw.alerts && { webhook: raw.alerts.webhook, secret: toSecret(raw.alerts.secret, baseDir) },
+    replay: {
+      rememberMs: raw.replay.remember,
+      resumeWindowMs: raw.replay.resume_window,
+      answerBytesMax: raw.replay.max_answer_bytes,
+      sharedBytesMax: raw.replay.max_bytes,
+      onStateFailure: raw.replay.on_state_failure,
+    },
     prices: { overridesFile: resolved(baseDir, raw.prices.overrides) },
     usage: toUsage(raw.usage, baseDir),
     cluster: raw.cluster === undefined ? undefined : { nats: toNats(raw.cluster.nats, baseDir) },

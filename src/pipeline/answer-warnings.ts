@@ -7,8 +7,9 @@ export function answerWarnings(
   request: Pick<CompleteRequest, "model" | "responseCache">,
   ready: Pick<ReadyAttempt, "warnings" | "planned">,
   ofAnswer: readonly Warning[],
+  ofGateway: readonly Warning[],
 ): Warning[] {
-  const warnings = [...ready.warnings, ...ofAnswer];
+  const warnings = [...ready.warnings, ...ofAnswer, ...ofGateway];
   if (ready.planned.modelId !== request.model) {
     warnings.push(
       create(WarningSchema, {
@@ -29,4 +30,12 @@ export function answerWarnings(
     );
   }
   return warnings;
+}
+
+/** The state that replicas share cannot be reached, and the config says to go on without. */
+export function knownHereAlone(): Warning {
+  return create(WarningSchema, {
+    field: "request_id",
+    message: "NATS cannot be reached: the id is known to one replica of the gateway alone",
+  });
 }

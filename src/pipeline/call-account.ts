@@ -11,6 +11,7 @@ import {
   Outcome,
   type Usage,
   type UsageEvent,
+  type Warning,
 } from "../contract.ts";
 import type { CallFailure } from "../domain/call-failure.ts";
 import type { CompletionFacts } from "../domain/completion.ts";
@@ -74,6 +75,8 @@ export class CallAccount {
   inputTokensEstimated = 0;
   reservedNanoUsd = 0n;
   finishReason: FinishReason = 0;
+  /** What the gateway itself has to say of the call, beside its translation. */
+  notices: readonly Warning[] = noNotices;
   /** Provider that served; "" while none did. */
   servedBy: PlannedTarget | undefined;
   #request: CompleteRequest | undefined;
@@ -242,6 +245,8 @@ export class CallAccount {
     });
   }
 }
+
+const noNotices: readonly Warning[] = [];
 
 function newAttempt(number: number, { target }: PlannedTarget): Attempt {
   // A literal rather than `create`: the same message at a fifth of the time, twice a call.

@@ -1,6 +1,7 @@
 // What an authenticated call turns into: a life of its own, or, with a request id or a cursor that is known, a reader of
 // another call's answer.
 import { type Message, toBinary } from "@bufbuild/protobuf";
+import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import {
   type CompleteRequest,
   type CompleteResponse,
@@ -12,10 +13,13 @@ import {
   type StreamSpeechRequest,
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
+import type { Claim, SharedCalls } from "../domain/shared-calls.ts";
 import { authoriseMethod, mayUseModel, modelRefusal } from "../policy/authorise.ts";
+import { knownHereAlone } from "./answer-warnings.ts";
 import { Stopped } from "./call-scope.ts";
 import { complete } from "./complete.ts";
 import { countTokens } from "./count-tokens.ts";
+import { Hearing } from "./hearing.ts";
 import type { LiveCall } from "./live-call.ts";
 import { toCompleteRequest } from "./operation.ts";
 import { operations, type ServedOperation } from "./operations/operations.ts";
@@ -28,15 +32,23 @@ import type {
   StreamSink,
   UnarySink,
 } from "./ports.ts";
+import { announceCall } from "./replay/announced-call.ts";
+import { claimCall, reused } from "./replay/claimed-call.ts";
 import { JoinedCall } from "./replay/joined-call.ts";
+import { fromOutcomeBytes, toOutcomeBytes } from "./replay/outcome-bytes.ts";
 import { messageDigest, payloadDigest } from "./replay/payload-digest.ts";
+import { cursorExpired, RemoteCall } from "./replay/remote-call.ts";
 import {
   abandoned,
+  endedElsewhere,
   type OperationAnswer,
+  type ReplayCall,
   type ReplayEnd,
   type ReplayEntry,
   type ReplayStore,
 } from "./replay/replay-store.ts";
+import { resumeElsewhere } from "./replay/resume-elsewhere.ts";
+import { settle } from "./replay/settle-claim.ts";
 import { StreamLife } from "./stream-complete.ts";
 import { SpeechLife } from "./stream-speech.ts";
 import { textPart } from "./text-part.ts";
@@ -44,13 +56,16 @@ import { textPart } from "./text-part.ts";
 export class GatewayCall implements OpenCall {
   readonly #call: LiveCall;
   readonly #replays: ReplayStore;
+  /** `undefined`: this replica is alone. */
+  readonly #shared: SharedCalls | undefined;
   readonly #isDraining: () => boolean;
   /** Id of the call whose answer this one reads. */
   #joinedId: string | undefined;
 
-  constructor(call: LiveCall, replays: ReplayStore, isDraining: () => boolean) {
+  constructor(call: LiveCall, replays: ReplayStore, shared: SharedCalls | undefined, isDraining: () => boolean) {
     this.#call = call;
     this.#replays = replays;
+    this.#shared = shared;
     this.#isDraining = isDraining;
   }
 
@@ -71,9 +86,10 @@ export class GatewayCall implements OpenCall {
     }
     const digest = digestOf(() => payloadDigest(request));
     if (digest instanceof CallFailure) return this.#refuse(request, digest, sink);
-    const known = this.#known(request, digest);
-    if (known instanceof CallFailure) return this.#refuse(request, known, sink);
-    return known === undefined ? this.#remembered(request, digest, sink) : this.#join(known).complete(sink);
+    return this.#once(request, digest, sink, {
+      run: (claim) => this.#remembered(request, digest, sink, claim),
+      join: (joined) => joined.complete(sink),
+    });
   }
 
   streamComplete(request: StreamCompleteRequest, sink: StreamSink): CallHandle {
@@ -88,15 +104,18 @@ export class GatewayCall implements OpenCall {
       this.#run(life.run(start.value), sink);
       return { cancel: () => life.cancel(), resume: () => life.resume() };
     }
-    const hasRequestId = start.value.requestId !== "";
-    const digest = hasRequestId ? digestOf(() => payloadDigest(start.value)) : "";
+    const run = (digest: string, claim: Claim | undefined) =>
+      isResumable
+        ? this.#announced(start.value, claim, sink, () => this.#broadcast(request, start.value, digest, sink, claim))
+        : this.#broadcast(request, start.value, digest, sink, claim);
+    if (start.value.requestId === "") return run("", undefined);
+    const digest = digestOf(() => payloadDigest(start.value));
     if (digest instanceof CallFailure) return this.#refuse(start.value, digest, sink);
-    const known = hasRequestId ? this.#known(start.value, digest) : undefined;
-    if (known instanceof CallFailure) return this.#refuse(start.value, known, sink);
-    if (known !== undefined) {
-      return this.#join(known).streamComplete(request.options?.repeatPartsAtEnd === true, sink);
-    }
-    return this.#broadcast(request, start.value, digest, isResumable, sink);
+    return this.#once(start.value, digest, sink, {
+      run: (claim) => run(digest, claim),
+      join: (joined) => joined.streamComplete(request.options?.repeatPartsAtEnd === true, sink),
+      events: sink,
+    });
   }
 
   countTokens(request: CountTokensRequest, sink: UnarySink<CountTokensResponse>): CallHandle {
@@ -126,10 +145,11 @@ export class GatewayCall implements OpenCall {
     }
     const digest = digestOf(() => messageDigest(operation.requestSchema, request));
     if (digest instanceof CallFailure) return this.#refuse(view, digest, sink);
-    const known = this.#known(view, digest);
-    if (known instanceof CallFailure) return this.#refuse(view, known, sink);
-    if (known !== undefined) return this.#join(known).operate(operation, sink);
-    return this.#rememberedOperation(operation, request, view, digest, sink);
+    return this.#once(view, digest, sink, {
+      run: (claim) => this.#rememberedOperation(operation, request, view, digest, sink, claim),
+      join: (joined) => joined.operate(operation, sink),
+      answerSchema: operation.responseSchema,
+    });
   }
 
   streamSpeech(request: StreamSpeechRequest, sink: SpeechSink): CallHandle {
@@ -147,11 +167,16 @@ export class GatewayCall implements OpenCall {
 
   // ── Calls that have a life of their own ───────────────────────────────────────────────────────────────────────────
 
-  #remembered(request: CompleteRequest, digest: string, sink: UnarySink<CompleteResponse>): CallHandle {
+  #remembered(
+    request: CompleteRequest,
+    digest: string,
+    sink: UnarySink<CompleteResponse>,
+    claim: Claim | undefined,
+  ): CallHandle {
     return this.#keptFor(
-      request.requestId,
-      digest,
+      this.#begin({ requestId: request.requestId, digest, streaming: false, resumable: false }, claim),
       sink,
+      claim,
       (response) => ({ kind: "response", response }),
       (kept, onCancelled) => complete(this.#call, request, kept, onCancelled),
     );
@@ -163,35 +188,37 @@ export class GatewayCall implements OpenCall {
     view: CompleteRequest,
     digest: string,
     sink: UnarySink<Response>,
+    claim: Claim | undefined,
   ): CallHandle {
+    const { responseSchema: answerSchema } = operation;
     return this.#keptFor(
-      view.requestId,
-      digest,
+      this.#begin({ requestId: view.requestId, digest, streaming: false, resumable: false, answerSchema }, claim),
       sink,
-      (response) => ({
-        kind: "operation",
-        response,
-        bytes: toBinary(operation.responseSchema, response).length,
-      }),
+      claim,
+      (response) => ({ kind: "operation", response, bytes: toBinary(answerSchema, response).length }),
       (kept, onCancelled) => operation.run(this.#call, request, view, kept, onCancelled),
     );
   }
 
   /** A unary call whose answer is kept for its request id. */
   #keptFor<Response>(
-    requestId: string,
-    digest: string,
+    entry: ReplayEntry,
     sink: UnarySink<Response>,
+    claim: Claim | undefined,
     toEnd: (response: Response) => ReplayEnd,
     live: (kept: UnarySink<Response>, onCancelled: () => void) => Promise<void>,
   ): CallHandle {
-    const entry = this.#begin(requestId, digest, false, false);
     entry.stop = () => this.#call.scope.stop("caller");
     const hearing = new Hearing(sink);
     const kept: UnarySink<Response> = {
       succeed: (response) => {
-        this.#replays.ended(entry, toEnd(response));
-        hearing.succeed(response);
+        const end = toEnd(response);
+        const tell = (): void => {
+          this.#replays.ended(entry, end);
+          hearing.succeed(response);
+        };
+        if (claim === undefined) tell();
+        else void claim.keep(toOutcomeBytes(end, entry.answerSchema)).then(tell); // Never rejects.
       },
       fail: (failure) => {
         this.#replays.ended(entry, { kind: "failure", failure });
@@ -216,13 +243,19 @@ export class GatewayCall implements OpenCall {
     request: StreamCompleteRequest,
     start: CompleteRequest,
     digest: string,
-    isResumable: boolean,
     sink: StreamSink,
+    claim: Claim | undefined,
   ): CallHandle {
-    const entry = this.#begin(start.requestId, digest, true, isResumable);
+    const resumable = request.options?.resumable === true;
+    const entry = this.#begin({ requestId: start.requestId, digest, streaming: true, resumable }, claim);
     const { broadcast } = entry;
     if (broadcast === undefined) throw new Error("a stream is remembered without its events");
-    const onWhole = (response: CompleteResponse): void => this.#replays.ended(entry, { kind: "response", response });
+    const onWhole = (response: CompleteResponse): Promise<void> | undefined => {
+      const end: ReplayEnd = { kind: "response", response };
+      if (claim !== undefined) return claim.keep(toOutcomeBytes(end)).then(() => this.#replays.ended(entry, end));
+      this.#replays.ended(entry, end);
+      return undefined;
+    };
     const life = new StreamLife(this.#call, request.options, broadcast, onWhole);
     entry.stop = () => {
       // False: the call is over, and its outcome is on its way.
@@ -239,19 +272,75 @@ export class GatewayCall implements OpenCall {
     };
   }
 
-  #begin(requestId: string, digest: string, streaming: boolean, resumable: boolean): ReplayEntry {
-    const { caller, id } = this.#call.account.identity;
-    return this.#replays.begin({
-      projectId: caller.projectId,
-      requestId,
-      responseId: id,
-      digest,
-      streaming,
-      resumable,
+  /** A stream that another replica may be asked to resume: it begins when that replica can find it. */
+  #announced(start: CompleteRequest, claim: Claim | undefined, sink: FailureSink, run: () => CallHandle): CallHandle {
+    if (this.#shared === undefined) return run();
+    return announceCall({
+      call: this.#call,
+      shared: this.#shared,
+      run,
+      refuse: (failure) => {
+        void claim?.release(); // Never rejects.
+        return this.#refuse(start, failure, sink);
+      },
     });
   }
 
+  #begin(call: Omit<ReplayCall, "projectId" | "responseId" | "onEnded">, claim: Claim | undefined): ReplayEntry {
+    const { caller, id } = this.#call.account.identity;
+    this.#joinedId = undefined;
+    const onEnded = settle(claim, call.resumable ? this.#shared : undefined, this.#replays.resumeWindowMs);
+    return this.#replays.begin({ ...call, projectId: caller.projectId, responseId: id, onEnded });
+  }
+
   // ── Calls that read another call's answer ─────────────────────────────────────────────────────────────────────────
+
+  /** A call with a request id: it is made unless it was made, here or at another replica. */
+  #once(request: CompleteRequest, digest: string, sink: FailureSink, once: Once): CallHandle {
+    const known = this.#known(request, digest);
+    if (known instanceof CallFailure) return this.#refuse(request, known, sink);
+    if (known !== undefined) return once.join(this.#join(known));
+    if (this.#shared === undefined) return once.run(undefined);
+    const shared = this.#shared;
+    const elsewhere = (responseId: string, outcome: Uint8Array, isReplay: boolean): CallHandle | undefined => {
+      const end = fromOutcomeBytes(outcome, once.answerSchema);
+      return end && once.join(this.#join(this.#endedElsewhere(request, digest, responseId, end), isReplay));
+    };
+    return claimCall({
+      call: this.#call,
+      shared,
+      requestId: request.requestId,
+      digest,
+      known: () => this.#known(request, digest),
+      ways: {
+        run: (claim) => {
+          if (claim === undefined) this.#call.account.notices = [knownHereAlone()];
+          return once.run(claim);
+        },
+        join: (entry) => once.join(this.#join(entry)),
+        replay: (responseId, outcome) => elsewhere(responseId, outcome, true),
+        refuse: (failure) => this.#refuse(request, failure, sink),
+        follow: (place, lost) => {
+          this.#joinedId = place.responseId;
+          return new RemoteCall({
+            call: this.#call,
+            shared,
+            place,
+            want: once.events === undefined ? "outcome" : "events",
+            after: 0,
+            listener: {
+              events: once.events,
+              outcome: (bytes, isReplay) => {
+                if (elsewhere(place.responseId, bytes, isReplay) === undefined) sink.fail(unreadable());
+              },
+              fail: (failure) => sink.fail(failure),
+              lost,
+            },
+          });
+        },
+      },
+    });
+  }
 
   #known(request: CompleteRequest, digest: string): ReplayEntry | CallFailure | undefined {
     const { account, scope } = this.#call;
@@ -264,15 +353,17 @@ export class GatewayCall implements OpenCall {
     }
     if (!mayUseModel(caller, request.model)) return modelRefusal(caller, request.model);
     const entry = this.#replays.byRequestId(caller.projectId, request.requestId);
-    if (entry === undefined || entry.digest === digest) return entry;
-    return new CallFailure(ErrorReason.REQUEST_ID_REUSED, "the request id was used with another payload", {
-      metadata: { requestId: request.requestId },
-    });
+    return entry === undefined || entry.digest === digest ? entry : reused(request.requestId);
   }
 
-  #join(entry: ReplayEntry): JoinedCall {
+  #join(entry: ReplayEntry, isReplay?: boolean): JoinedCall {
     this.#joinedId = entry.responseId;
-    return new JoinedCall(this.#call, this.#replays, entry);
+    return new JoinedCall(this.#call, this.#replays, entry, isReplay);
+  }
+
+  #endedElsewhere({ requestId }: CompleteRequest, digest: string, responseId: string, end: ReplayEnd): ReplayEntry {
+    const { projectId } = this.#call.account.identity.caller;
+    return endedElsewhere({ projectId, requestId, responseId, digest, streaming: false, resumable: false }, end);
   }
 
   #resume(cursor: StreamCursor, sink: StreamSink): CallHandle {
@@ -285,11 +376,13 @@ export class GatewayCall implements OpenCall {
       return this.#refuse(undefined, this.#call.toCallFailure(error), sink);
     }
     const entry = this.#replays.byResponseId(caller.projectId, cursor.responseId);
-    if (entry?.broadcast?.reaches(cursor.afterSequence) !== true) {
-      const gone = new CallFailure(ErrorReason.CURSOR_EXPIRED, "the events after the cursor are not kept");
-      return this.#refuse(undefined, gone, sink);
+    if (entry?.broadcast?.reaches(cursor.afterSequence) === true) {
+      return this.#join(entry).resume(cursor.afterSequence, sink);
     }
-    return this.#join(entry).resume(cursor.afterSequence, sink);
+    const refuse = (failure: CallFailure): CallHandle => this.#refuse(undefined, failure, sink);
+    if (entry !== undefined || this.#shared === undefined) return refuse(cursorExpired());
+    this.#joinedId = cursor.responseId;
+    return resumeElsewhere({ call: this.#call, shared: this.#shared, cursor, sink, refuse });
   }
 
   // ── Calls that do not begin ───────────────────────────────────────────────────────────────────────────────────────
@@ -334,27 +427,20 @@ export class GatewayCall implements OpenCall {
   }
 }
 
+/** What a call with a request id can turn into. */
+type Once = {
+  readonly run: (claim: Claim | undefined) => CallHandle;
+  readonly join: (joined: JoinedCall) => CallHandle;
+  /** Where the events of a stream go; absent: only the outcome is wanted. */
+  readonly events?: StreamSink;
+  readonly answerSchema?: GenMessage<OperationAnswer>;
+};
+
 type FailureSink = { fail(failure: CallFailure): void };
 
-/** Passes the answer on, unless the caller has gone meanwhile. */
-class Hearing<Response> implements UnarySink<Response> {
-  #sink: UnarySink<Response> | undefined;
-
-  constructor(sink: UnarySink<Response>) {
-    this.#sink = sink;
-  }
-
-  succeed(response: Response): void {
-    this.#sink?.succeed(response);
-  }
-
-  fail(failure: CallFailure): void {
-    this.#sink?.fail(failure);
-  }
-
-  stop(): void {
-    this.#sink = undefined;
-  }
+/** Of another version of the gateway, or a bug of ours. */
+function unreadable(): CallFailure {
+  return new CallFailure(ErrorReason.INTERNAL, "the answer of another replica cannot be read");
 }
 
 /** A payload that JSON cannot hold, e.g. an infinite number in provider options, cannot be compared. */

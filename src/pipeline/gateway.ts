@@ -7,6 +7,7 @@ import { GatewayCall } from "./gateway-call.ts";
 import { LiveCall } from "./live-call.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { CallStart, Gateway, OpenCall } from "./ports.ts";
+import { answerQuestions } from "./replay/answer-questions.ts";
 import { defaultReplayLimits, type ReplayLimits, ReplayStore } from "./replay/replay-store.ts";
 
 export class CompletionGateway implements Gateway {
@@ -19,6 +20,7 @@ export class CompletionGateway implements Gateway {
   constructor(parts: PipelineParts, replayLimits: ReplayLimits = defaultReplayLimits) {
     this.#parts = parts;
     this.#replays = new ReplayStore(replayLimits, parts.clock);
+    if (parts.sharedCalls !== undefined) answerQuestions(parts.sharedCalls, this.#replays);
   }
 
   /** Calls under way. */
@@ -70,7 +72,7 @@ export class CompletionGateway implements Gateway {
     const seat = this.#running.add(call);
     // A caller whose message never arrives has its deadline too. `begin` takes over.
     scope.whenStopped((cause) => void call.endFailed(new Stopped(cause)));
-    return new GatewayCall(call, this.#replays, () => this.#draining);
+    return new GatewayCall(call, this.#replays, this.#parts.sharedCalls, () => this.#draining);
   }
 
   #over(call: LiveCall, seat: number): void {

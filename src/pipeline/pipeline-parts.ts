@@ -1,4 +1,5 @@
 import type { HttpHeaders } from "../domain/http.ts";
+import type { SharedCalls } from "../domain/shared-calls.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Router } from "../routing/itinerary.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -22,6 +23,8 @@ export type PipelineParts = {
   /** Continues the caller's trace, or begins one; headers as they came. */
   readonly traceOf: (traceparent: string | undefined, tracestate: string | undefined) => TraceIds;
   readonly limits: PipelineLimits;
+  /** Calls that other replicas may be asked for; absent: this replica is alone. */
+  readonly sharedCalls?: SharedCalls | undefined;
 };
 
 export type ConfiguredProvider = {

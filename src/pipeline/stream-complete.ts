@@ -34,7 +34,7 @@ export class StreamLife {
   readonly #call: LiveCall;
   readonly #writer: StreamWriter;
   readonly #options: StreamOptions | undefined;
-  readonly #onWhole: ((response: CompleteResponse) => void) | undefined;
+  readonly #onWhole: ((response: CompleteResponse) => Promise<void> | undefined) | undefined;
   /** Kept only for who needs them: a caller who wants them again at the end, a joined call, a continuation. */
   readonly #parts: Part[] | undefined;
   /** Parts that began and did not end: under CONTINUE a break leaves some, and they are grown or ended later. */
@@ -47,12 +47,15 @@ export class StreamLife {
   /** What the next attempt is asked, after one broke off: the same again, or the rest. */
   #asked: CompleteRequest | undefined;
 
-  /** `onWhole` hears the whole answer, parts included, once it is recorded; without it the parts are not kept. */
+  /**
+   * `onWhole` hears the whole answer, parts included, once it is recorded, and the stream ends when it is done with that;
+   * without it the parts are not kept.
+   */
   constructor(
     call: LiveCall,
     options: StreamOptions | undefined,
     sink: StreamSink,
-    onWhole: ((response: CompleteResponse) => void) | undefined,
+    onWhole: ((response: CompleteResponse) => Promise<void> | undefined) | undefined,
   ) {
     this.#call = call;
     this.#options = options;
@@ -193,7 +196,8 @@ export class StreamLife {
     for (const index of this.#openParts ?? []) this.#send({ kind: "part-end", index });
     this.#writer.flush();
     await this.#call.end(Outcome.SUCCEEDED, undefined);
-    this.#onWhole?.(response);
+    const handed = this.#onWhole?.(response);
+    if (handed !== undefined) await handed;
     this.#writer.succeed(this.#options?.repeatPartsAtEnd === true ? response : withoutParts(response));
   }
 

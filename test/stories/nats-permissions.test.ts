@@ -5,10 +5,14 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { connect, nkeyAuthenticator, nkeys } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CacheStatus, InferenceService } from "../../src/contract.ts";
 import { setUpStream } from "../../src/ledger/nats-setup.ts";
+import { startGateway } from "../gateway-process.ts";
+import { TestClient } from "../grpc-client.ts";
 import { type NatsServer, startNats } from "../nats-server.ts";
 import { ask, eventually, Stage } from "./stage.ts";
 
+const { complete } = InferenceService.method;
 const operator = nkeys.createUser();
 const gateway = nkeys.createUser();
 const seedOf = (pair: typeof operator): string => new TextDecoder().decode(pair.getSeed());
@@ -26,13 +30,20 @@ beforeAll(async () => {
   await setUpStream({ access: { servers: [nats.url], nkeySeed: seedOf(operator) } });
   const connection = await connectAs(operator);
   const buckets = new Kvm(connection);
-  for (const name of ["llmgateway_accounts", "llmgateway_windows", "llmgateway_objects"]) {
+  for (const name of [
+    "llmgateway_accounts",
+    "llmgateway_windows",
+    "llmgateway_objects",
+    "llmgateway_calls",
+    "llmgateway_outcomes",
+    "llmgateway_instances",
+  ]) {
     await buckets.create(name, { history: 1 });
   }
   await connection.close();
   const servers = `servers: ["${nats.url}"], nkey: { env: NATS_NKEY }`;
   stage = await Stage.open({
-    models: { small: ["sim/sim-small"] },
+    models: { small: ["sim/sim-small"], slow: ["sim/sim-slow-first-token-500"] },
     env: { NATS_NKEY: seedOf(gateway) },
     yaml: `
 usage: { journal: { durability: os }, nats: { ${servers}, stream: USAGE, subject_prefix: llmgateway } }
@@ -57,6 +68,20 @@ describe("the NATS user of a gateway", () => {
     await eventually(async () => ((await stage.metric("llmgateway_outbox_depth")) === 0 ? true : undefined));
     expect(await stage.metric("llmgateway_publisher_ready")).toBe(1);
     expect(stage.gateway.lines.filter((line) => /permission|cannot be|refuse/i.test(line))).toEqual([]);
+  });
+
+  it("can share calls with another replica", async () => {
+    const twin = await startGateway({ yaml: stage.yaml, env: { NATS_NKEY: seedOf(gateway) } });
+    const client = new TestClient(twin.port);
+    const request = { ...ask("slow", "for two"), requestId: "permitted" };
+    const answers = await Promise.all([stage.complete(request), client.unary(complete, request)]);
+    expect(answers.filter((one) => one.responseCacheStatus === CacheStatus.COALESCED)).toHaveLength(1);
+    const again = await client.unary(complete, request);
+    expect(new Set([...answers, again].map(({ responseId }) => responseId)).size).toBe(1);
+    for (const { lines } of [twin, stage.gateway]) {
+      expect(lines.filter((line) => /permission|cannot be/i.test(line))).toEqual([]);
+    }
+    client.close();
   });
 
   it("can neither read nor delete what it has published", async () => {

@@ -48,6 +48,11 @@ export class Stage {
     return new Stage(simulator, await startGateway(options), options);
   }
 
+  /** For another replica beside this one. */
+  get yaml(): string {
+    return this.#options.yaml;
+  }
+
   /** Another life over the same folder; the one before must have ended. */
   async restart(): Promise<void> {
     this.client.close();

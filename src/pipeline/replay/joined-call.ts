@@ -20,11 +20,11 @@ export class JoinedCall {
   /** The caller has gone: it is told nothing more. */
   #isGone = false;
 
-  constructor(call: LiveCall, replays: ReplayStore, entry: ReplayEntry) {
+  constructor(call: LiveCall, replays: ReplayStore, entry: ReplayEntry, wasOver = entry.end !== undefined) {
     this.#call = call;
     this.#replays = replays;
     this.#entry = entry;
-    this.#wasOver = entry.end !== undefined;
+    this.#wasOver = wasOver;
     call.dissolve();
   }
 

@@ -1,6 +1,7 @@
 // What is remembered of calls that may be asked for again: streams with a cursor, and calls with a request id. Bounded in
 // entries, content and time; what expires first goes first. Scoped to the project: an id of another project is not found.
 import type { Message } from "@bufbuild/protobuf";
+import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { type CompleteResponse, ErrorReason, type ResponseInfo } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { Clock, StreamSink } from "../ports.ts";
@@ -46,6 +47,10 @@ export type ReplayCall = {
   readonly streaming: boolean;
   /** Its events are kept for a cursor, and it outlives its readers for a while. */
   readonly resumable: boolean;
+  /** Of an operation that is not chat. */
+  readonly answerSchema?: GenMessage<OperationAnswer> | undefined;
+  /** Hears of the end before anybody else does. */
+  readonly onEnded?: ((entry: ReplayEntry, end: ReplayEnd) => void) | undefined;
 };
 
 type Hear = (end: ReplayEnd) => void;
@@ -58,6 +63,8 @@ export type ReplayEntry = ReplayCall & {
   /** The upstream may be read again. */
   resume: () => void;
   end: ReplayEnd | undefined;
+  /** The end is the outcome of its request id; a failure that may be retried is not. */
+  isRemembered: boolean;
   /** The caller of a unary call is still there. */
   isOwned: boolean;
   readonly waiting: Set<Hear>;
@@ -97,6 +104,11 @@ export class ReplayStore {
     return this.#characters;
   }
 
+  /** See `ReplayLimits`. */
+  get resumeWindowMs(): number {
+    return this.#limits.resumeWindowMs;
+  }
+
   byRequestId(projectId: string, requestId: string): ReplayEntry | undefined {
     return this.#live(`q${projectId}\n${requestId}`);
   }
@@ -116,18 +128,7 @@ export class ReplayStore {
           onEnd: () => this.#streamEnded(entry),
         })
       : undefined;
-    const entry: ReplayEntry = {
-      ...call,
-      broadcast,
-      stop: nothing,
-      resume: nothing,
-      end: undefined,
-      isOwned: !call.streaming,
-      waiting: new Set(),
-      desertion: undefined,
-      expiresMs: Number.POSITIVE_INFINITY,
-      characters: 0,
-    };
+    const entry = toEntry(call, broadcast);
     for (const key of keysOf(entry)) this.#entries.set(key, entry);
     return entry;
   }
@@ -146,10 +147,12 @@ export class ReplayStore {
     const isFinal = end.kind !== "failure" || end.failure.facts.retryAfterMs === undefined;
     const isRemembered = entry.requestId !== "" && isFinal;
     if (!isFinal) this.#delete(requestKeyOf(entry), entry);
+    entry.isRemembered = isRemembered;
     entry.expiresMs = this.#clock.nowMs() + (isRemembered ? this.#limits.rememberMs : this.#limits.resumeWindowMs);
     (isRemembered ? this.#remembered : this.#resumable).add(entry);
     entry.characters = sizeOf(end);
     this.#kept(entry.characters);
+    entry.onEnded?.(entry, end);
     const waiting = [...entry.waiting];
     entry.waiting.clear();
     for (const hear of waiting) hear(end);
@@ -250,6 +253,27 @@ export class ReplayStore {
   #delete(key: string, entry: ReplayEntry): void {
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
   }
+}
+
+/** A call that is over at another replica: it has an end, and is not remembered here. */
+export function endedElsewhere(call: ReplayCall, end: ReplayEnd): ReplayEntry {
+  return { ...toEntry(call, undefined), end, isRemembered: true };
+}
+
+function toEntry(call: ReplayCall, broadcast: Broadcast | undefined): ReplayEntry {
+  return {
+    ...call,
+    broadcast,
+    stop: nothing,
+    resume: nothing,
+    end: undefined,
+    isRemembered: false,
+    isOwned: !call.streaming,
+    waiting: new Set(),
+    desertion: undefined,
+    expiresMs: Number.POSITIVE_INFINITY,
+    characters: 0,
+  };
 }
 
 function nothing(): void {}
