@@ -42,6 +42,8 @@ export type ProviderConfig = {
   readonly settings: ProviderSettings;
   readonly credentials: CredentialSource;
   readonly timeouts: Timeouts;
+  /** Least speed of a stream; `undefined`: none. */
+  readonly minRate?: { readonly tokensPerSecond: number; readonly windowMs: number } | undefined;
   readonly maxConnections: number;
   /** HTTP/2 to the provider: cheaper streams, dearer unary calls. Default false. */
   readonly http2: boolean;

@@ -93,9 +93,14 @@ function toProvider(raw: RawProvider, baseDir: string): ProviderConfig {
       idleMs: raw.timeouts.idle,
       totalMs: raw.timeouts.total,
     },
+    minRate: raw.min_rate.tokens_per_second === 0 ? undefined : toMinRate(raw.min_rate),
     maxConnections: raw.max_connections,
     http2: raw.http2,
   };
+}
+
+function toMinRate({ tokens_per_second: tokensPerSecond, window: windowMs }: RawProvider["min_rate"]) {
+  return { tokensPerSecond, windowMs };
 }
 
 function toProviderSettings(raw: RawProvider): ProviderConfig["settings"] {

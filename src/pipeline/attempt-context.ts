@@ -3,12 +3,13 @@ import { type CompleteRequest, IncludeOption } from "../contract.ts";
 import type { ReadContext } from "../providers/provider.ts";
 import type { AttemptLimits } from "./attempt-timer.ts";
 import { wants } from "./complete-response.ts";
+import { charactersPerToken } from "./estimated-usage.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 
 /** The operator's time limits, narrowed by the caller's: a caller can ask for less patience, never for more. */
 export function timeLimits(ready: ReadyAttempt, request: CompleteRequest, mode: "unary" | "stream"): AttemptLimits {
-  const { timeouts } = ready.configured;
+  const { timeouts, minRate } = ready.configured;
   const wished = request.routing;
   const totalMs = narrowed(timeouts.totalMs, wished?.attemptTimeout);
   if (mode === "unary") return { totalMs, firstTokenMs: undefined, idleMs: undefined };
@@ -16,6 +17,10 @@ export function timeLimits(ready: ReadyAttempt, request: CompleteRequest, mode: 
     totalMs,
     firstTokenMs: narrowed(timeouts.firstTokenMs, wished?.firstTokenTimeout),
     idleMs: narrowed(timeouts.idleMs, wished?.idleTimeout),
+    minRate: minRate && {
+      charactersPerSecond: minRate.tokensPerSecond * charactersPerToken,
+      windowMs: minRate.windowMs,
+    },
   };
 }
 

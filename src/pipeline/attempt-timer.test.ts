@@ -81,6 +81,36 @@ describe("the time limits of an attempt", () => {
     expect(expired).toEqual(["total"]);
   });
 
+  it("end it when it trickles: a window in which less came than the least rate", () => {
+    let characters = 0;
+    const expired: ExpiredLimit[] = [];
+    const minRate = { charactersPerSecond: 10, windowMs: 1_000 };
+    const timer = new AttemptTimer(
+      clock,
+      { ...limits, totalMs: 60_000, minRate },
+      (limit) => expired.push(limit),
+      () => characters,
+    );
+    const comesFor = (ms: number, each: number): void => {
+      for (let passed = 0; passed < ms; passed += 100) {
+        vi.advanceTimersByTime(100);
+        timer.active();
+        characters += each;
+      }
+    };
+    comesFor(500, 0); // Before the first content only that is waited for.
+    timer.contentSeen();
+    comesFor(3_000, 2);
+    expect(expired).toEqual([]);
+    timer.paused = true; // We do not read: the window is no measure of the provider.
+    vi.advanceTimersByTime(5_000);
+    timer.paused = false;
+    comesFor(900, 0.9);
+    expect(expired).toEqual([]);
+    comesFor(200, 0.9);
+    expect(expired).toEqual(["rate"]);
+  });
+
   it("may be longer than a timer can be", () => {
     const { expired } = start({ firstTokenMs: undefined, idleMs: undefined, totalMs: 2 ** 40 });
     vi.advanceTimersByTime(10_000);

@@ -10,9 +10,14 @@ export type AttemptLimits = {
   readonly idleMs: number | undefined;
   /** From the start to the end. */
   readonly totalMs: number;
+  /** Least speed after the first content; `undefined`: none. */
+  readonly minRate?: MinRate | undefined;
 };
 
-export type ExpiredLimit = "first-token" | "idle" | "total";
+/** In each window so many characters on average must come. */
+export type MinRate = { readonly charactersPerSecond: number; readonly windowMs: number };
+
+export type ExpiredLimit = "first-token" | "idle" | "total" | "rate";
 
 export class AttemptTimer {
   readonly #clock: Clock;
@@ -24,9 +29,20 @@ export class AttemptTimer {
   #hasContent = false;
   #paused = false;
   #isStopped = false;
+  readonly #progress: () => number;
+  /** The window of the least speed: when it began, and what had come by then. */
+  #windowMs = 0;
+  #windowProgress = 0;
 
-  constructor(clock: Clock, limits: AttemptLimits, onExpired: (limit: ExpiredLimit) => void) {
+  /** `progress`: characters that have come so far, asked once a window. */
+  constructor(
+    clock: Clock,
+    limits: AttemptLimits,
+    onExpired: (limit: ExpiredLimit) => void,
+    progress: () => number = () => 0,
+  ) {
     this.#clock = clock;
+    this.#progress = progress;
     this.#limits = limits;
     this.#onExpired = onExpired;
     this.#startedMs = clock.monotonicMs();
@@ -44,6 +60,7 @@ export class AttemptTimer {
     if (this.#hasContent || this.#isStopped) return; // An answer without content says so after its end.
     this.#hasContent = true;
     this.active();
+    this.#openWindow();
     clearTimeout(this.#timer);
     this.#arm();
   }
@@ -52,6 +69,7 @@ export class AttemptTimer {
   set paused(paused: boolean) {
     this.#paused = paused;
     this.active();
+    this.#openWindow(); // In which the pause has no part.
   }
 
   stop(): void {
@@ -68,7 +86,26 @@ export class AttemptTimer {
   #due(): { readonly limit: ExpiredLimit; readonly atMs: number } {
     const total = { limit: "total", atMs: this.#startedMs + this.#limits.totalMs } as const;
     const phase = this.#phaseDue();
-    return phase !== undefined && phase.atMs < total.atMs ? phase : total;
+    const first = phase !== undefined && phase.atMs < total.atMs ? phase : total;
+    const rate = this.#rateDue();
+    return rate !== undefined && rate.atMs < first.atMs ? rate : first;
+  }
+
+  #rateDue(): { readonly limit: "rate"; readonly atMs: number } | undefined {
+    const { minRate } = this.#limits;
+    if (minRate === undefined || !this.#hasContent) return undefined;
+    const sinceMs = this.#paused ? this.#clock.monotonicMs() : this.#windowMs;
+    return { limit: "rate", atMs: sinceMs + minRate.windowMs };
+  }
+
+  #openWindow(): void {
+    this.#windowMs = this.#clock.monotonicMs();
+    this.#windowProgress = this.#progress();
+  }
+
+  /** True: what came in the window that ends now was too little. */
+  #isTrickle({ charactersPerSecond, windowMs }: MinRate): boolean {
+    return this.#progress() - this.#windowProgress < (charactersPerSecond * windowMs) / 1_000;
   }
 
   #phaseDue(): { readonly limit: ExpiredLimit; readonly atMs: number } | undefined {
@@ -83,7 +120,12 @@ export class AttemptTimer {
 
   #fire(): void {
     const due = this.#due();
-    if (due.atMs <= this.#clock.monotonicMs()) this.#onExpired(due.limit);
-    else this.#arm();
+    const { minRate } = this.#limits;
+    if (due.atMs > this.#clock.monotonicMs()) this.#arm();
+    else if (due.limit !== "rate" || minRate === undefined || this.#isTrickle(minRate)) this.#onExpired(due.limit);
+    else {
+      this.#openWindow();
+      this.#arm();
+    }
   }
 }

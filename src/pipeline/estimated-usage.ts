@@ -6,7 +6,7 @@ import { type Usage, UsageSchema, UsageSource } from "../contract.ts";
  * `outputCharacters` is what reached us; the provider may have generated a little more.
  */
 export function estimateUsage(known: Usage | undefined, inputTokens: number, outputCharacters: number): Usage {
-  const outputTokens = Math.max(known?.outputTokens ?? 0, Math.ceil(outputCharacters / charactersPerToken));
+  const outputTokens = Math.max(known?.outputTokens ?? 0, estimateTokens(outputCharacters));
   if (known === undefined) {
     return {
       $typeName: "llmgateway.v1.Usage",
@@ -26,4 +26,8 @@ export function estimateUsage(known: Usage | undefined, inputTokens: number, out
 }
 
 /** Latin text; other scripts have fewer characters to a token, and are estimated a little low. */
-const charactersPerToken = 4;
+export const charactersPerToken = 4;
+
+export function estimateTokens(characters: number): number {
+  return Math.ceil(characters / charactersPerToken);
+}

@@ -30,6 +30,8 @@ export type PipelineParts = {
 export type ConfiguredProvider = {
   readonly provider: Provider;
   readonly timeouts: { readonly firstTokenMs: number; readonly idleMs: number; readonly totalMs: number };
+  /** Least speed of a stream of chat after its first content; `undefined`: none. */
+  readonly minRate?: { readonly tokensPerSecond: number; readonly windowMs: number } | undefined;
 };
 
 /** Hex, lower case: 32 and 16 digits. */

@@ -19,6 +19,8 @@ export interface StreamTarget {
   event(event: StreamEvent): void;
   /** What one piece of bytes gave is complete. False: stop reading until `resume`. */
   flush(): boolean;
+  /** Characters of the answer so far: what the least rate is measured by. */
+  progress(): number;
 }
 
 /** How long a connection may linger after the provider's own end of answer before it is closed instead of reused. */
@@ -52,7 +54,12 @@ export class StreamAttempt {
     this.#reader = ready.operation.createReader(context);
     this.#decoder = createDecoder(ready.operation.framing, { eventBytesMax: parts.limits.eventBytesMax });
     this.#errorBody = new ErrorBody(parts.limits.errorBytesMax);
-    this.#timer = new AttemptTimer(parts.clock, limits, (limit) => this.#abandon(timeoutFailure(limit)));
+    this.#timer = new AttemptTimer(
+      parts.clock,
+      limits,
+      (limit) => this.#abandon(timeoutFailure(limit)),
+      () => target.progress(),
+    );
   }
 
   /** Resolves with the facts of the answer; rejects with `ProviderFailure` or `Stopped`. Called once. */

@@ -67,6 +67,7 @@ export class StreamLife {
     this.#writer = new StreamWriter(sink, call.parts.clock, {
       heartbeatMs: heartbeatInterval === undefined ? call.parts.limits.heartbeatMs : msOfDuration(heartbeatInterval),
       coalesceMs: coalesceWindow === undefined ? 0 : msOfDuration(coalesceWindow),
+      hiddenOutputTokens: () => this.#hiddenOutputTokens(),
       started: () => ({
         kind: "started",
         responseId: call.account.identity.id,
@@ -101,6 +102,16 @@ export class StreamLife {
   resume(): void {
     this.#writer.drained();
     for (const run of this.#runs) run.resume();
+  }
+
+  /** Of the attempt that speaks, or, before one does, of the last that was begun. */
+  #hiddenOutputTokens(): number | undefined {
+    let last: StreamRun | undefined;
+    for (const run of this.#runs) {
+      if (run === this.#speaking) return run.hiddenOutputTokens;
+      last = run;
+    }
+    return last?.hiddenOutputTokens;
   }
 
   /** As any chat, but after a break only targets that can go on from the text so far are asked to. */

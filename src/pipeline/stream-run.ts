@@ -9,7 +9,7 @@ import { readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
 import type { ContinuedParts } from "./continuation.ts";
-import { estimateUsage } from "./estimated-usage.ts";
+import { estimateTokens, estimateUsage } from "./estimated-usage.ts";
 import { hasConsumed } from "./has-consumed.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
@@ -39,6 +39,10 @@ export class StreamRun {
   #preamble: StreamEvent[] = [];
   #speaks = false;
   #characters = 0;
+  /** Of reasoning among them: what was generated and is shown. */
+  #reasoningCharacters = 0;
+  /** Of media, which are no characters and count for the least rate all the same. */
+  #bytes = 0;
   #progressAt = 0;
   #progressAtMs = 0;
 
@@ -59,7 +63,11 @@ export class StreamRun {
       readContextOf(call, request, ready),
       timeLimits(ready, request, "stream"),
       // A held-back attempt has nothing to flush, and must not be held up by a slow reader of nothing.
-      { event: (event) => this.#event(event), flush: () => !this.#speaks || ports.flush() },
+      {
+        event: (event) => this.#event(event),
+        flush: () => !this.#speaks || ports.flush(),
+        progress: () => this.#characters + this.#bytes,
+      },
     );
   }
 
@@ -92,6 +100,12 @@ export class StreamRun {
     this.#call.attemptFailed(this.#ready, this.#open, error, seen, usage, outcome);
   }
 
+  /** Tokens of reasoning that the provider has told of and not shown; `undefined`: it does not tell in mid-stream. */
+  get hiddenOutputTokens(): number | undefined {
+    const reasoning = this.#attempt.usage()?.reasoningOutputTokens;
+    return reasoning === undefined ? undefined : Math.max(0, reasoning - estimateTokens(this.#reasoningCharacters));
+  }
+
   #event(event: StreamEvent): void {
     this.#count(event);
     if (this.#speaks) {
@@ -121,6 +135,8 @@ export class StreamRun {
   /** Notes progress in the journal now and then, so that a crash loses little of the count. */
   #count(event: StreamEvent): void {
     this.#characters += charactersOf(event);
+    if (event.kind === "reasoning-delta") this.#reasoningCharacters += event.text.length;
+    else if (event.kind === "data-delta") this.#bytes += event.data.length;
     const since = this.#characters - this.#progressAt;
     if (since < progressCharacters) return;
     const nowMs = this.#call.parts.clock.nowMs();

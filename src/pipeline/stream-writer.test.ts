@@ -21,6 +21,7 @@ function open(coalesceMs = 0, heartbeatMs = 1_000) {
   const writer = new StreamWriter(sink, clock, {
     heartbeatMs,
     coalesceMs,
+    hiddenOutputTokens: () => undefined,
     started: () => ({ kind: "started", responseId: "r", createdAtMs: 0, model: "m" }),
   });
   writer.open();

@@ -10,6 +10,8 @@ export type StreamWriterOptions = {
   readonly heartbeatMs: number;
   /** Deltas are merged for up to this long; 0: sent at once. */
   readonly coalesceMs: number;
+  /** Tokens generated so far and not shown, asked when a heartbeat is due; `undefined`: not known. */
+  readonly hiddenOutputTokens: () => number | undefined;
   /** The first event of the stream, made when something must be sent. */
   readonly started: () => OutgoingEvent;
 };
@@ -136,7 +138,11 @@ export class StreamWriter {
       return;
     }
     if (this.#sequence === 0) this.#sink.push(++this.#sequence, this.#options.started());
-    else this.#sink.push(this.#sequence, { kind: "heartbeat" });
+    else
+      this.#sink.push(this.#sequence, {
+        kind: "heartbeat",
+        hiddenOutputTokens: this.#options.hiddenOutputTokens(),
+      });
     this.#flushNow();
     this.#armHeartbeat(this.#options.heartbeatMs);
   }

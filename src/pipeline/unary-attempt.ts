@@ -86,6 +86,7 @@ export async function runUnaryAttempt(
 const textByLimit = {
   "first-token": "the provider gave no content within the first-token time-out",
   idle: "the provider fell silent for longer than the idle time-out",
+  rate: "the provider sent less than the least rate",
   total: "the provider did not finish within the attempt time-out",
 } as const satisfies Record<ExpiredLimit, string>;
 

@@ -20,7 +20,7 @@ import { type CallOptions, TestClient } from "../grpc-client.ts";
 export type StageOptions = Partial<Omit<GatewayOptions, "yaml">> & {
   /** By model id: the targets in order, as "PROVIDER/MODEL". Providers: see `providersYaml`. */
   readonly models: Readonly<Record<string, readonly string[]>>;
-  /** More entries of `providers:`, each a line that begins with "  - ". */
+  /** More entries of `providers:`, each a line that begins with "  - "; SIMULATOR stands for the simulator's address. */
   readonly providers?: string | undefined;
   /** More YAML; default: a journal that does not wait for the disk. */
   readonly yaml?: string | undefined;
@@ -44,7 +44,10 @@ export class Stage {
 
   static async open({ models, providers = "", yaml = journalYaml, ...rest }: StageOptions): Promise<Stage> {
     const simulator = await startSimulator();
-    const options = { ...rest, yaml: `${providersYaml(simulator.url)}${providers}${modelsYaml(models)}${yaml}` };
+    const options = {
+      ...rest,
+      yaml: `${providersYaml(simulator.url)}${providers.replaceAll("SIMULATOR", simulator.url)}${modelsYaml(models)}${yaml}`,
+    };
     return new Stage(simulator, await startGateway(options), options);
   }
 

@@ -2,10 +2,11 @@
 // heartbeats, so that silence is never mistaken for death.
 import { status as grpcStatus, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AttemptOutcome, ErrorReason, Outcome, UsageSource } from "../../src/contract.ts";
+import { AttemptOutcome, ErrorReason, Outcome, RecoveryMode, UsageSource } from "../../src/contract.ts";
+import { foldResponses } from "../fold-responses.ts";
 import { collect } from "../grpc-client.ts";
 import { detailsOf } from "../status-details.ts";
-import { ask, eventually, responseIdOf, Stage, waitForEvent } from "./stage.ts";
+import { ask, eventually, responseIdOf, Stage, saidIn, textOf, waitForEvent } from "./stage.ts";
 
 let stage: Stage;
 
@@ -28,8 +29,13 @@ beforeAll(async () => {
       "deadline-both": ["sim/sim-slow-first-token-20006"],
       "deadline-passed": ["sim/sim-small"],
       quiet: ["sim/sim-slow-first-token-2200"],
+      trickle: ["trickling/sim-tokens-80+pace-200ms"],
+      "trickle-falls-over": ["trickling/sim-tokens-81+pace-200ms", "claude/sim-small"],
+      "fast-enough": ["trickling/sim-tokens-60+pace-40ms"],
       "long-pause": ["sim/sim-tokens-2+pace-1300ms"],
     },
+    providers:
+      "  - { id: trickling, kind: openai, base_url: SIMULATOR, credentials: { api_key: { env: TEST_PROVIDER_KEY } }, min_rate: { tokens_per_second: 12, window: 1s } }\n",
   });
 });
 
@@ -196,6 +202,25 @@ describe("the operator's time-outs", () => {
     const { error } = await collect(stage.stream(ask("total")));
     expect(error?.code).toBe(grpcStatus.ABORTED);
     expect(await (await providerRequest("sim-tokens-402")).closed).toBe("closed-early");
+  });
+
+  it("end a stream that trickles, and leave alone one that is fast enough", async () => {
+    const { messages, error } = await collect(stage.stream(ask("trickle")));
+    expect(error?.code).toBe(grpcStatus.ABORTED);
+    expect(detailsOf(error as ServiceError).info?.metadata["cause"]).toBe("PROVIDER_TIMEOUT");
+    expect(messages.filter(({ event }) => event.case === "partDelta").length).toBeGreaterThan(0);
+    expect(await (await providerRequest("sim-tokens-80")).closed).toBe("closed-early");
+    expect((await collect(stage.stream(ask("fast-enough")))).error).toBeUndefined();
+  });
+
+  it("begin a stream that trickles again elsewhere when the caller asked for that", async () => {
+    const { messages, error } = await collect(
+      stage.stream(ask("trickle-falls-over"), { recovery: RecoveryMode.RESTART }),
+    );
+    expect(error).toBeUndefined();
+    const { attempts, message } = foldResponses(messages);
+    expect(attempts.map(({ errorReason }) => errorReason)).toEqual([ErrorReason.PROVIDER_TIMEOUT, 0]);
+    expect(textOf(message?.parts)).not.toContain(saidIn(messages));
   });
 
   it("end a unary attempt too", async () => {

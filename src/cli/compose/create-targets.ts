@@ -14,7 +14,10 @@ export type Targets = {
 /** Throws one readable line when the settings of a provider make no sense. */
 export function createTargets(config: Pick<Config, "providers">, catalogue: Catalogue): Targets {
   const providers = new Map(
-    config.providers.map(({ settings, timeouts }) => [settings.id, { provider: createProvider(settings), timeouts }]),
+    config.providers.map(({ settings, timeouts, minRate }) => [
+      settings.id,
+      { provider: createProvider(settings), timeouts, minRate },
+    ]),
   );
   const kinds = new Map(config.providers.map(({ settings }) => [settings.id, settings.kind]));
   return {

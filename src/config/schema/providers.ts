@@ -66,6 +66,20 @@ export function providerEntry(known: { readonly kinds: readonly string[]; readon
       })
       .prefault({})
       .describe("Limits on the time of one attempt. The caller's own deadline stands above them."),
+    min_rate: z
+      .strictObject({
+        tokens_per_second: z
+          .number({ error: "must be a number" })
+          .min(0, "must not be negative")
+          .max(limits.tokensPerSecondMax, `must be at most ${limits.tokensPerSecondMax}`)
+          .prefault(0)
+          .describe("Tokens a second, estimated at 4 characters each. 0: no least speed."),
+        window: duration({ minMs: 1_000, maxMs: limits.timeoutMsMax })
+          .prefault(defaults.minRateWindow)
+          .describe("Time over which the speed is measured, again and again from the first content on."),
+      })
+      .prefault({})
+      .describe("Least speed of a stream: a slower one fails, as one that falls silent does."),
     max_connections: whole(1, limits.connectionsMax)
       .prefault(defaults.maxConnectionsToProvider)
       .describe("Most connections to this provider."),
