@@ -1,7 +1,13 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
-import { ExplainRequestSchema, InferenceService } from "../../contract.ts";
+import {
+  type CompleteResponse,
+  type CountTokensResponse,
+  ExplainRequestSchema,
+  InferenceService,
+  type StreamCompleteResponse,
+} from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { InferenceMethod, OpenCall, OperationMethod, OperationMethods } from "../../pipeline/ports.ts";
 import { readCallTimeoutMs } from "../call-timeout.ts";
@@ -41,12 +47,12 @@ export function registerInferenceService(
     const isOpened = prepared?.kind === "ready" || prepared?.kind === "unreadable";
     const opened = isOpened ? prepared.opened : await open(method, context);
     context.responseHeader.set("x-request-id", opened.correlationId.replace(/[^ -~]/g, ""));
-    context.responseHeader.set("llmgateway-response-id", opened.responseId);
     const message = messageOf(spec.schema, prepared, request);
     try {
       return [opened, assertValid(spec, message)];
     } catch (error) {
       if (error instanceof CallFailure) {
+        nameAnswer(opened, context);
         throw await opened.reject(error);
       }
       throw error;
@@ -64,9 +70,13 @@ export function registerInferenceService(
     ): Promise<OperationMethods[Method]["response"]> => {
       try {
         const [opened, message] = await begin(method, spec, request, context);
-        return await runUnary<OperationMethods[Method]["response"]>(
-          (sink) => opened.operate(method, message, sink),
-          context.signal,
+        return await named(
+          opened,
+          context,
+          runUnary<OperationMethods[Method]["response"]>(
+            (sink) => opened.operate(method, message, sink),
+            context.signal,
+          ),
         );
       } catch (error) {
         throw calls.toError(error);
@@ -78,7 +88,8 @@ export function registerInferenceService(
     async complete(request, context) {
       try {
         const [opened, message] = await begin("Complete", inferenceMethods.Complete, request, context);
-        return await runUnary((sink) => opened.complete(message, sink), context.signal);
+        const answer = runUnary<CompleteResponse>((sink) => opened.complete(message, sink), context.signal);
+        return await named(opened, context, answer);
       } catch (error) {
         throw calls.toError(error);
       }
@@ -86,7 +97,8 @@ export function registerInferenceService(
     async *streamComplete(request, context) {
       try {
         const [opened, message] = await begin("StreamComplete", inferenceMethods.StreamComplete, request, context);
-        yield* runStream((sink) => opened.streamComplete(message, sink), context.signal);
+        const events = runStream((sink) => opened.streamComplete(message, sink), context.signal);
+        yield* namedStream(opened, context, events);
       } catch (error) {
         throw calls.toError(error);
       }
@@ -94,7 +106,8 @@ export function registerInferenceService(
     async countTokens(request, context) {
       try {
         const [opened, message] = await begin("CountTokens", inferenceMethods.CountTokens, request, context);
-        return await runUnary((sink) => opened.countTokens(message, sink), context.signal);
+        const answer = runUnary<CountTokensResponse>((sink) => opened.countTokens(message, sink), context.signal);
+        return await named(opened, context, answer);
       } catch (error) {
         throw calls.toError(error);
       }
@@ -107,10 +120,42 @@ export function registerInferenceService(
     async *streamSpeech(request, context) {
       try {
         const [opened, message] = await begin("StreamSpeech", inferenceMethods.StreamSpeech, request, context);
+        nameAnswer(opened, context);
         yield* runSpeech((sink) => opened.streamSpeech(message, sink), context.signal);
       } catch (error) {
         throw calls.toError(error);
       }
     },
   });
+}
+
+/** A call that replays another one takes its name when that is known: before the headers leave. */
+function nameAnswer(opened: OpenCall, context: HandlerContext): void {
+  context.responseHeader.set("llmgateway-response-id", opened.responseId);
+}
+
+async function named<Response>(opened: OpenCall, context: HandlerContext, answer: Promise<Response>) {
+  try {
+    return await answer;
+  } finally {
+    nameAnswer(opened, context);
+  }
+}
+
+/** The headers leave with the first event. */
+async function* namedStream(
+  opened: OpenCall,
+  context: HandlerContext,
+  events: AsyncIterable<StreamCompleteResponse>,
+): AsyncIterable<StreamCompleteResponse> {
+  let isNamed = false;
+  try {
+    for await (const event of events) {
+      if (!isNamed) nameAnswer(opened, context);
+      isNamed = true;
+      yield event;
+    }
+  } finally {
+    if (!isNamed) nameAnswer(opened, context);
+  }
 }
