@@ -103,16 +103,19 @@ export class CallItinerary implements Itinerary {
 
   started(planned: PlannedTarget, _nowMs: number): void {
     const index = this.#indexOf(planned);
+    const health = this.#healthAt(index);
+    if (this.#progress[index] === "offered") health?.grantEnded();
     this.#progress[index] = "running";
-    this.#healthAt(index)?.started();
+    health?.started();
   }
 
   unsupported(planned: PlannedTarget): void {
     const index = this.#indexOf(planned);
+    const health = this.#end(index);
     this.#progress[index] = "ruled-out";
     this.#attempts -= 1;
     this.#unsupported += 1;
-    this.#healthAt(index)?.breaker.release();
+    health?.breaker.release();
   }
 
   failed(planned: PlannedTarget, failure: ProviderFailure, nowMs: number): void {
@@ -203,6 +206,8 @@ export class CallItinerary implements Itinerary {
     const { health, planned } = target;
     if (this.#progress[index] === "failed") health.retries.take();
     this.#progress[index] = "offered";
+    // Counted from here on, so that calls that come at the same time do not all find the last free place.
+    health.granted();
     this.#attempts += 1;
     // The provider's limit is nearly reached and no other target is ready: slow down, but let the provider have the word.
     const slowMs = afterMs > 0 ? 0 : this.#slowDownMs(health, nowMs);
@@ -254,10 +259,11 @@ export class CallItinerary implements Itinerary {
     return isOurTimeout && this.#plan.hasOwnTimeouts ? { ...rule, blame: "nothing" } : rule;
   }
 
-  /** The attempt is over; counts as in flight only if it had started. */
+  /** The attempt is over, whether it had started or not. */
   #end(index: number): TargetHealth | undefined {
     const health = this.#healthAt(index);
     if (this.#progress[index] === "running") health?.ended();
+    else if (this.#progress[index] === "offered") health?.grantEnded();
     return health;
   }
 

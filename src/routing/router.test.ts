@@ -429,6 +429,19 @@ describe("load", () => {
     expect(router.begin(queryOf(requestOf("chat"))).skipped).toEqual([]);
   });
 
+  it("gives the last free place of a target to one of two calls that come at once, and frees it when nothing starts", () => {
+    const router = routerOf([
+      modelConfig("chat", [targetConfig("a", { maxConcurrentRequests: 1 }), targetConfig("b")]),
+    ]);
+    const [first, second] = [0, 1].map(() => router.begin(queryOf(requestOf("chat"))));
+    const steps = [first?.next(1_000), second?.next(1_000)]; // Neither has started: both are being prepared.
+    expect(steps.map((step) => step?.kind === "attempt" && step.planned.target.id)).toEqual(["a", "b"]);
+    const [step] = steps;
+    if (step?.kind !== "attempt") throw new Error("gave up");
+    first?.unsupported(step.planned);
+    expect(router.begin(queryOf(requestOf("chat"))).skipped).toEqual([]);
+  });
+
   it("goes elsewhere before the provider's rate limit is reached, and slows down when there is nowhere else", () => {
     const headers = {
       "x-ratelimit-limit-requests": "10",

@@ -49,6 +49,8 @@ export class TargetHealth {
   #rateLimitedInARow = 0;
   #refusedInARow = 0;
   inFlight = 0;
+  /** Attempts that were given to calls and are not under way yet: they are still being prepared, or wait. */
+  #granted = 0;
 
   constructor(limits: RoutingLimits, credentials: number) {
     this.#limits = limits;
@@ -77,6 +79,20 @@ export class TargetHealth {
   /** End of cooldown and open time; a probe that is out does not count, since its answer may come at any moment. */
   get recoversAtMs(): number {
     return Math.max(this.#cooldownUntilMs, this.breaker.openUntilMs);
+  }
+
+  /** Attempts under way and about to be: what a limit of calls in flight is compared with. */
+  get load(): number {
+    return this.inFlight + this.#granted;
+  }
+
+  granted(): void {
+    this.#granted += 1;
+  }
+
+  /** What was granted does not start, or has started. */
+  grantEnded(): void {
+    this.#granted = Math.max(0, this.#granted - 1);
   }
 
   started(): void {

@@ -13,5 +13,5 @@ export function whySkipped(routed: RoutedTarget, query: RouteQuery): SkippedTarg
 /** At its own limit of calls in flight. */
 export function isBusy({ health, planned }: Pick<RoutedTarget, "health" | "planned">): boolean {
   const { maxConcurrentRequests } = planned.target;
-  return maxConcurrentRequests !== undefined && health.inFlight >= maxConcurrentRequests;
+  return maxConcurrentRequests !== undefined && health.load >= maxConcurrentRequests;
 }

@@ -5,5 +5,5 @@ import { sortByScore } from "./sort-by-score.ts";
 export const orderByLoad: OrderTargets = (targets, { random }) =>
   sortByScore(targets, ({ health, planned }) => {
     const weight = planned.target.weight;
-    return weight <= 0 ? Number.POSITIVE_INFINITY : (health.inFlight + random()) / weight;
+    return weight <= 0 ? Number.POSITIVE_INFINITY : (health.load + random()) / weight;
   });
