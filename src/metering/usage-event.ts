@@ -39,6 +39,8 @@ export type UsageEventFacts = {
   readonly attempts: readonly Attempt[];
   readonly responseCacheStatus?: CacheStatus | undefined;
   readonly savedNanoUsd?: bigint | undefined;
+  /** Routing rule that chose the model; absent: none. */
+  readonly ruleId?: string | undefined;
   readonly reservedNanoUsd: bigint;
   /** Unix milliseconds. */
   readonly startedAtMs: number;
@@ -103,6 +105,7 @@ export function createUsageEvent(facts: UsageEventFacts): UsageEvent {
     instanceBootId: "",
     correctsEventId: "",
     reservedNanoUsd: facts.reservedNanoUsd,
+    ruleId: facts.ruleId ?? "",
   };
 }
 

@@ -74,6 +74,8 @@ export class CallAccount {
   /** Estimated, for reservations and for calls that end without a count. */
   inputTokensEstimated = 0;
   reservedNanoUsd = 0n;
+  /** Routing rule that chose the model; "": none. */
+  ruleId = "";
   finishReason: FinishReason = 0;
   /** What the gateway itself has to say of the call, beside its translation. */
   notices: readonly Warning[] = noNotices;
@@ -233,6 +235,7 @@ export class CallAccount {
       cost: this.cost,
       attempts: this.attempts,
       reservedNanoUsd: this.reservedNanoUsd,
+      ruleId: this.ruleId,
       startedAtMs: startedMs,
       endedAtMs: this.#clock.nowMs(),
       durationMs,

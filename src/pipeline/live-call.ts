@@ -84,6 +84,7 @@ export class LiveCall {
       nowMs,
       deadlineMs: this.deadlineMs,
     });
+    account.ruleId = this.#itinerary.ruleId;
     account.skip(this.#itinerary.skipped);
     await this.#admit(request, nowMs, unitsMost);
     const estimated = estimateUsage(undefined, account.inputTokensEstimated, 0);
@@ -153,7 +154,7 @@ export class LiveCall {
     let open: OpenAttempt | undefined;
     let ready: ReadyAttempt<Operation> | undefined;
     try {
-      const prepared = await control.scope.until(prepareAttempt(this.parts, task, planned));
+      const prepared = await control.scope.until(prepareAttempt(this.parts, task, planned, this.deadlineMs));
       if (prepared.kind === "unsupported") {
         this.itinerary.unsupported(planned);
         this.#violations.push(...prepared.violations);

@@ -44,11 +44,12 @@ export type PreparedAttempt<Operation> =
   | ReadyAttempt<Operation>
   | { readonly kind: "unsupported"; readonly violations: readonly FieldViolation[] };
 
-/** Rejects with `ProviderFailure` when the credential cannot be had. */
+/** Rejects with `ProviderFailure` when the credential cannot be had. `deadlineMs`: Unix; `undefined`: none. */
 export async function prepareAttempt<Operation>(
   parts: PipelineParts,
   task: CallTask<Operation>,
   planned: PlannedTarget,
+  deadlineMs: number | undefined,
 ): Promise<PreparedAttempt<Operation>> {
   const { target } = planned;
   const configured = parts.providers.get(target.providerId);
@@ -56,7 +57,11 @@ export async function prepareAttempt<Operation>(
   if (configured === undefined || operation === undefined) {
     return { kind: "unsupported", violations: [{ field: "model", description: "no target has this method" }] };
   }
-  const translation = task.translate(operation, { model: target.model, facts: target.facts });
+  const translation = task.translate(operation, {
+    model: target.model,
+    facts: target.facts,
+    timeoutMs: deadlineMs === undefined ? undefined : Math.max(1, deadlineMs - parts.clock.nowMs()),
+  });
   if (translation.kind === "unsupported") return translation;
   const refused = task.isStrict ? droppedParameters(translation.warnings) : [];
   if (refused.length > 0) return { kind: "unsupported", violations: refused };

@@ -78,6 +78,8 @@ export type TranslationContext = {
   /** Model name to send. */
   readonly model: string;
   readonly facts: ModelFacts;
+  /** What the caller's deadline leaves, for a provider that takes a word of it; `undefined`: no deadline. */
+  readonly timeoutMs?: number | undefined;
 };
 
 export type Translation =

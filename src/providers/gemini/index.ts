@@ -11,6 +11,7 @@ import { toGenerateBody } from "./generate-body.ts";
 import { createGeminiImages } from "./generate-images.ts";
 import { createGenerateReader } from "./reader.ts";
 import { fromGenerateResponse, fromTokenCount } from "./response.ts";
+import { toServerTimeout } from "./server-timeout.ts";
 
 const stateProvider = "gemini";
 
@@ -32,7 +33,7 @@ export function createGeminiProvider(settings: ProviderSettings): Provider {
     const made = toGenerateBody(request, context, { aliases, isDeveloperApi: true });
     if (made.kind === "unsupported") return made;
     const path = pathOf(context.model, method);
-    const headers = { "content-type": "application/json" };
+    const headers = { "content-type": "application/json", ...toServerTimeout(context) };
     const body = writeJson(shape(made.body));
     return {
       kind: "request",

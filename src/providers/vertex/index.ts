@@ -12,6 +12,7 @@ import { toGenerateBody } from "../gemini/generate-body.ts";
 import { createGeminiImages } from "../gemini/generate-images.ts";
 import { createGenerateReader } from "../gemini/reader.ts";
 import { fromGenerateResponse, fromTokenCount } from "../gemini/response.ts";
+import { toServerTimeout } from "../gemini/server-timeout.ts";
 import { type JsonOutObject, writeJson } from "../json-writer.ts";
 import type { ChatOperation, CountTokensOperation, Provider, ProviderSettings, Translation } from "../provider.ts";
 import { createVertexEmbed } from "./embed.ts";
@@ -78,7 +79,8 @@ function createGoogle(send: Sender, aliases: readonly string[]): Operations {
         const made = toGenerateBody(request, context, dialect);
         if (made.kind === "unsupported") return made;
         const method = mode === "stream" ? "streamGenerateContent?alt=sse" : "generateContent";
-        return { kind: "request", request: send(context.model, method, made.body), warnings: made.log.warnings };
+        const sent = send(context.model, method, made.body, toServerTimeout(context));
+        return { kind: "request", request: sent, warnings: made.log.warnings };
       },
       fromHttpResponse: (response, context) => fromGenerateResponse(response.body, context, stateProvider),
       createReader: (context) => createGenerateReader(context, stateProvider),
