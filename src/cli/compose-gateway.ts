@@ -45,6 +45,7 @@ import { openTraces } from "./compose/open-traces.ts";
 import { openUsageQueries } from "./compose/open-usage-queries.ts";
 import { createPooledRandom } from "./compose/pooled-random.ts";
 import { readCertificates } from "./compose/read-certificates.ts";
+import { RefusedKeys } from "./compose/refused-keys.ts";
 import { repriceLost } from "./compose/reprice-lost.ts";
 import { createStoredObjects } from "./compose/stored-objects.ts";
 import { withSimulator } from "./compose/with-simulator.ts";
@@ -94,12 +95,12 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     credentialsOf: keysByProvider(config),
   });
   const fetcher = createTextFetcher();
+  const refusedKeys = new RefusedKeys(log);
   const secrets: CredentialParts = {
     nowMs: clock.nowMs,
     env: options.environment,
     fetchText: fetcher.fetchText,
-    onRetired: ({ providerId, keyIndex }) =>
-      logger.warn({ provider: providerId, keyIndex }, "a provider refused a key"),
+    onRetired: (retirement) => refusedKeys.tell(retirement),
   };
   const credentials = createCredentialStore(config.providers, secrets);
   const upstream = createUpstream({ providers: config.providers });
@@ -116,6 +117,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   const publisher = await openPublisher(config, ledger, instance, ledgerLog(log), secrets);
   const usage = openUsageQueries(config, ledger);
   const notices = await openNotices(config, instance, log, secrets);
+  refusedKeys.notices = notices;
   const alerts = openAlerts(config, clock, log, secrets, notices);
   const stored = createStoredObjects(config, log);
   const admission = await openAdmission(config, clock, secrets, instance, stored.limits, alerts.tell);
@@ -161,7 +163,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   };
   const { rememberMs, resumeWindowMs } = config.replay;
   const gateway = new CompletionGateway(parts, { ...defaultReplayLimits, rememberMs, resumeWindowMs });
-  addGauges(metrics, { ledger, publisher, router, gateway, log, clock });
+  addGauges(metrics, { ledger, publisher, router, gateway, log, clock, refusedKeys });
   const services: Services = {
     gateway,
     ...administration.services,

@@ -6,6 +6,7 @@ import type { Clock } from "../../pipeline/ports.ts";
 import type { RoutingDesk } from "../../routing/router.ts";
 import type { Log } from "../../telemetry/logger.ts";
 import type { GaugeDefinition, Metrics } from "../../telemetry/metrics.ts";
+import type { RefusedKeys } from "./refused-keys.ts";
 
 export type GaugeSources = {
   readonly ledger: UsageLedger;
@@ -14,10 +15,11 @@ export type GaugeSources = {
   readonly gateway: CompletionGateway;
   readonly log: Log;
   readonly clock: Clock;
+  readonly refusedKeys: RefusedKeys;
 };
 
 export function addGauges(metrics: Metrics, sources: GaugeSources): void {
-  const { ledger, publisher, router, gateway, log, clock } = sources;
+  const { ledger, publisher, router, gateway, log, clock, refusedKeys } = sources;
   const gauges: readonly GaugeDefinition[] = [
     gauge("llmgateway_calls_in_flight", "Calls under way.", () => gateway.inFlight),
     gauge("llmgateway_journal_bytes", "Size of the usage journal.", () => ledger.figures.journalBytes),
@@ -47,6 +49,12 @@ export function addGauges(metrics: Metrics, sources: GaugeSources): void {
     gauge("llmgateway_publisher_ready", "1 while events reach NATS.", () =>
       publisher?.state.kind === "publishing" ? 1 : 0,
     ),
+    {
+      name: "llmgateway_provider_keys_refused_total",
+      help: "How often a provider refused one of its keys.",
+      type: "counter",
+      collect: () => refusedKeys.samples,
+    },
     targetGauge("llmgateway_target_available", "1 while the target may be called.", (health) =>
       health.unavailableUntilMs === undefined ? 1 : 0,
     ),
