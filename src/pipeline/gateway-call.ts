@@ -16,6 +16,7 @@ import { CallFailure } from "../domain/call-failure.ts";
 import type { Claim, SharedCalls } from "../domain/shared-calls.ts";
 import { authoriseMethod, mayUseModel, modelRefusal } from "../policy/authorise.ts";
 import { knownHereAlone } from "./answer-warnings.ts";
+import { digestOf, missingStart, unreadableAnswer } from "./call-refusals.ts";
 import { Stopped } from "./call-scope.ts";
 import { complete } from "./complete.ts";
 import { countTokens } from "./count-tokens.ts";
@@ -331,7 +332,7 @@ export class GatewayCall implements OpenCall {
             listener: {
               events: once.events,
               outcome: (bytes, isReplay) => {
-                if (elsewhere(place.responseId, bytes, isReplay) === undefined) sink.fail(unreadable());
+                if (elsewhere(place.responseId, bytes, isReplay) === undefined) sink.fail(unreadableAnswer());
               },
               fail: (failure) => sink.fail(failure),
               lost,
@@ -437,26 +438,3 @@ type Once = {
 };
 
 type FailureSink = { fail(failure: CallFailure): void };
-
-/** Of another version of the gateway, or a bug of ours. */
-function unreadable(): CallFailure {
-  return new CallFailure(ErrorReason.INTERNAL, "the answer of another replica cannot be read");
-}
-
-/** A payload that JSON cannot hold, e.g. an infinite number in provider options, cannot be compared. */
-function digestOf(digest: () => string): string | CallFailure {
-  try {
-    return digest();
-  } catch (cause) {
-    return new CallFailure(ErrorReason.INVALID_REQUEST, "the request holds a value that JSON has no form for", {
-      violations: [{ field: "request_id", description: "needs a request whose every value has a JSON form" }],
-      cause,
-    });
-  }
-}
-
-function missingStart(): CallFailure {
-  return new CallFailure(ErrorReason.INVALID_REQUEST, "the request is missing", {
-    violations: [{ field: "request", description: "required" }],
-  });
-}

@@ -55,6 +55,7 @@ providers:
 models:
   - { id: small, targets: [{ provider: sim, model: sim-small }] }
   - { id: slow, targets: [{ provider: sim, model: "sim-tokens-60+pace-30ms" }] }
+  - { id: slower, targets: [{ provider: sim, model: "sim-tokens-160+pace-30ms" }] }
   - { id: vectors, targets: [{ provider: sim, model: text-embedding-3-small }] }
   - { id: refused, targets: [{ provider: sim, model: sim-fail-400 }] }
   - { id: overloaded, retry: { max_attempts: 1 }, targets: [{ provider: sim, model: sim-fail-503 }] }
@@ -210,6 +211,31 @@ describe("a stream that lost its connection", () => {
     expect((await resume(1, responseId, 1, otherSecret)).error?.code).toBe(grpcStatus.OUT_OF_RANGE);
     expect((await resume(1, responseId, 5_000)).error?.code).toBe(grpcStatus.OUT_OF_RANGE);
     expect((await resume(1, "no-such-response", 0)).error?.code).toBe(grpcStatus.OUT_OF_RANGE);
+  });
+});
+
+describe("a nats-server that restarts while streams are read along", () => {
+  it("costs them no event, and none comes twice", async () => {
+    const request = { ...ask("slower", "across a restart"), requestId: "cluster-restart" };
+    const owned = collect(stream(0, request));
+    await simulator.waitForRequest(({ body }) => body.includes("across a restart"));
+    const joined = stream(1, request);
+    const seen: StreamCompleteResponse[] = [];
+    joined.on("data", (message: StreamCompleteResponse) => seen.push(message));
+    const ended = new Promise<unknown>((resolve) => {
+      joined.on("end", resolve);
+      joined.on("error", resolve);
+    });
+    await eventually(() => (seen.length > 20 ? true : undefined));
+    await nats.restart();
+    expect(await ended).toBeUndefined();
+    const { messages, error } = await owned;
+    expect(error).toBeUndefined();
+    const counted = (all: readonly StreamCompleteResponse[]) =>
+      all.filter(({ event }) => event.case !== "heartbeat").map(({ sequence }) => sequence);
+    expect(counted(seen)).toEqual(counted(messages));
+    expect(saidIn(seen)).toBe(saidIn(messages));
+    expect(askedOf("across a restart")).toBe(1);
   });
 });
 
