@@ -51,6 +51,8 @@ const wrongLastSequence = 10_071;
 const limits = {
   presenceMs: 10_000,
   reconnectMs: 1_000,
+  /** After NATS did not answer nobody else waits for it that long. */
+  restMs: 1_000,
   /** All tries of one claim. */
   claimMsMax: 3_000,
   /** Of one piece: below the 1 MiB that a NATS server takes unless told otherwise. */
@@ -76,6 +78,8 @@ class NatsCalls implements ClusteredCalls {
   #answer: Parameters<SharedCalls["serve"]>[0] | undefined;
   #isConnected = false;
   #hasTold = false;
+  /** On the clock of `performance.now`. */
+  #restUntilMs = 0;
   #isClosed = false;
   #beat: NodeJS.Timeout | undefined;
 
@@ -217,12 +221,14 @@ class NatsCalls implements ClusteredCalls {
   // ── The connection ────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #asked<Answer>(ask: (open: Open) => Promise<Answer>): Promise<Answer> {
-    if (this.#open === undefined || !this.#isConnected) throw new SharedStateError("NATS is away");
+    const mayAsk = this.#isConnected && performance.now() >= this.#restUntilMs;
+    if (this.#open === undefined || !mayAsk) throw new SharedStateError("NATS is away");
     try {
       const answer = await ask(this.#open);
       this.#hasTold = false;
       return answer;
     } catch (cause) {
+      this.#restUntilMs = performance.now() + limits.restMs;
       this.#tell(cause);
       throw new SharedStateError("NATS does not answer", { cause });
     }
