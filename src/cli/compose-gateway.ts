@@ -163,7 +163,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   };
   const { rememberMs, resumeWindowMs } = config.replay;
   const gateway = new CompletionGateway(parts, { ...defaultReplayLimits, rememberMs, resumeWindowMs });
-  addGauges(metrics, { ledger, publisher, router, gateway, log, clock, refusedKeys });
+  addGauges(metrics, { ledger, publisher, router, gateway, log, clock, refusedKeys, sharedCalls });
   const services: Services = {
     gateway,
     ...administration.services,

@@ -18,6 +18,7 @@ import { foldResponses } from "../fold-responses.ts";
 import { type GatewayProcess, startGateway, stopGateways } from "../gateway-process.ts";
 import { collect, TestClient } from "../grpc-client.ts";
 import { type NatsServer, startNats } from "../nats-server.ts";
+import { readSlowly } from "../slow-reader.ts";
 import { ask, eventually, responseIdOf, saidIn, textOf } from "./stage.ts";
 
 const { complete, streamComplete, embed } = InferenceService.method;
@@ -55,6 +56,7 @@ providers:
 models:
   - { id: small, targets: [{ provider: sim, model: sim-small }] }
   - { id: slow, targets: [{ provider: sim, model: "sim-tokens-60+pace-30ms" }] }
+  - { id: long, targets: [{ provider: sim, model: "sim-tokens-6000+pace-1ms" }] }
   - { id: slower, targets: [{ provider: sim, model: "sim-tokens-160+pace-30ms" }] }
   - { id: vectors, targets: [{ provider: sim, model: text-embedding-3-small }] }
   - { id: refused, targets: [{ provider: sim, model: sim-fail-400 }] }
@@ -211,6 +213,21 @@ describe("a stream that lost its connection", () => {
     expect((await resume(1, responseId, 1, otherSecret)).error?.code).toBe(grpcStatus.OUT_OF_RANGE);
     expect((await resume(1, responseId, 5_000)).error?.code).toBe(grpcStatus.OUT_OF_RANGE);
     expect((await resume(1, "no-such-response", 0)).error?.code).toBe(grpcStatus.OUT_OF_RANGE);
+  });
+});
+
+describe("a reader who joined and takes nothing", () => {
+  it("holds up neither the first one nor those at other replicas, and gets every event when it goes on", async () => {
+    const request = { ...ask("long", "at its own pace"), requestId: "cluster-pace" };
+    const first = collect(stream(0, request));
+    await simulator.waitForRequest(({ body }) => body.includes("at its own pace"));
+    const slow = [0, 1].map((index) => readSlowly(replicas[index]?.gateway.port ?? 0, request));
+    const other = collect(stream(2, request));
+    const [whole, alongside] = await Promise.all([first, other]);
+    expect([whole.error, alongside.error]).toEqual([undefined, undefined]);
+    expect(saidIn(alongside.messages)).toBe(saidIn(whole.messages));
+    for (const { rest } of slow) expect(saidIn(await rest())).toBe(saidIn(whole.messages));
+    expect(askedOf("at its own pace")).toBe(1);
   });
 });
 

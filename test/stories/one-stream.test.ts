@@ -3,9 +3,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { connect as connectHttp2 } from "node:http2";
 import { connect, createServer } from "node:net";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { status as grpcStatus, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -14,15 +12,13 @@ import {
   InferenceService,
   Outcome,
   RecoveryMode,
-  StreamCompleteRequestSchema,
   type StreamCompleteResponse,
-  StreamCompleteResponseSchema,
 } from "../../src/contract.ts";
 import { foldResponses } from "../fold-responses.ts";
-import { testSecret } from "../gateway-process.ts";
 import { collect, TestClient } from "../grpc-client.ts";
+import { readSlowly } from "../slow-reader.ts";
 import { detailsOf } from "../status-details.ts";
-import { type Ask, ask, eventually, responseIdOf, Stage, saidIn, textOf, waitForEvent } from "./stage.ts";
+import { ask, eventually, responseIdOf, Stage, saidIn, textOf, waitForEvent } from "./stage.ts";
 
 let stage: Stage;
 let torrent: Torrent;
@@ -130,7 +126,7 @@ describe("the options of a stream", () => {
 describe("a reader that is slow", () => {
   it("holds the provider back, costs the gateway little memory, and still gets every byte", async () => {
     const before = residentBytes();
-    const reader = readSlowly(ask("torrent"));
+    const reader = readSlowly(stage.gateway.port, ask("torrent"));
     await eventually(() => (torrent.isHeldBack ? true : undefined));
     const held = torrent.bytesWritten;
     // What was written by then lies in the buffers of the sockets, and the rest is still with the provider.
@@ -225,40 +221,6 @@ describe("equal requests at the same time", () => {
 function residentBytes(): number {
   const status = readFileSync(`/proc/${stage.gateway.pid}/status`, "utf8");
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
-}
-
-/** A gRPC client that takes nothing off its stream until it is asked to: grpc-js reads ahead without a limit. */
-function readSlowly(request: Ask) {
-  const session = connectHttp2(`http://127.0.0.1:${stage.gateway.port}`);
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/llmgateway.v1.InferenceService/StreamComplete",
-    "content-type": "application/grpc",
-    authorization: `Bearer ${testSecret}`,
-  });
-  const message = create(StreamCompleteRequestSchema, { start: { case: "request", value: request } });
-  stream.end(toFrame(toBinary(StreamCompleteRequestSchema, message)));
-  return {
-    rest: async (): Promise<readonly StreamCompleteResponse[]> => {
-      const pieces: Buffer[] = [];
-      for await (const piece of stream) pieces.push(piece);
-      const messages: StreamCompleteResponse[] = [];
-      const bytes = Buffer.concat(pieces);
-      for (let at = 0; at < bytes.length; ) {
-        const end = at + 5 + bytes.readUInt32BE(at + 1);
-        messages.push(fromBinary(StreamCompleteResponseSchema, bytes.subarray(at + 5, end)));
-        at = end;
-      }
-      session.close();
-      return messages;
-    },
-  };
-}
-
-function toFrame(message: Uint8Array): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
 }
 
 type Torrent = {

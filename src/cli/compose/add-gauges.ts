@@ -4,6 +4,7 @@ import type { Publisher } from "../../ledger/publisher/publisher.ts";
 import type { CompletionGateway } from "../../pipeline/gateway.ts";
 import type { Clock } from "../../pipeline/ports.ts";
 import type { RoutingDesk } from "../../routing/router.ts";
+import type { ClusteredCalls } from "../../state/calls/clustered-calls.ts";
 import type { Log } from "../../telemetry/logger.ts";
 import type { GaugeDefinition, Metrics } from "../../telemetry/metrics.ts";
 import type { RefusedKeys } from "./refused-keys.ts";
@@ -16,10 +17,11 @@ export type GaugeSources = {
   readonly log: Log;
   readonly clock: Clock;
   readonly refusedKeys: RefusedKeys;
+  readonly sharedCalls: ClusteredCalls | undefined;
 };
 
 export function addGauges(metrics: Metrics, sources: GaugeSources): void {
-  const { ledger, publisher, router, gateway, log, clock, refusedKeys } = sources;
+  const { ledger, publisher, router, gateway, log, clock, refusedKeys, sharedCalls } = sources;
   const gauges: readonly GaugeDefinition[] = [
     gauge("llmgateway_calls_in_flight", "Calls under way.", () => gateway.inFlight),
     gauge("llmgateway_journal_bytes", "Size of the usage journal.", () => ledger.figures.journalBytes),
@@ -48,6 +50,9 @@ export function addGauges(metrics: Metrics, sources: GaugeSources): void {
     ),
     gauge("llmgateway_publisher_ready", "1 while events reach NATS.", () =>
       publisher?.state.kind === "publishing" ? 1 : 0,
+    ),
+    gauge("llmgateway_shared_calls_ready", "1 while request ids are one over all replicas.", () =>
+      sharedCalls?.isReady === true ? 1 : 0,
     ),
     {
       name: "llmgateway_provider_keys_refused_total",

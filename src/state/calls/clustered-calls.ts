@@ -42,6 +42,8 @@ export interface ClusteredCalls extends SharedCalls {
   readonly instance: string;
   /** Resolves after the first try to reach NATS, whatever came of it. */
   readonly tried: Promise<void>;
+  /** NATS can be asked. */
+  readonly isReady: boolean;
   close(): Promise<void>;
 }
 
@@ -90,6 +92,10 @@ class NatsCalls implements ClusteredCalls {
     this.tried = new Promise((resolve) => {
       void this.#openForEver(resolve); // Never rejects.
     });
+  }
+
+  get isReady(): boolean {
+    return this.#open !== undefined && this.#isConnected && performance.now() >= this.#restUntilMs;
   }
 
   async claim(key: RequestKey, call: ClaimedCall, lost: string | undefined): Promise<ClaimOutcome> {
@@ -221,8 +227,7 @@ class NatsCalls implements ClusteredCalls {
   // ── The connection ────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #asked<Answer>(ask: (open: Open) => Promise<Answer>): Promise<Answer> {
-    const mayAsk = this.#isConnected && performance.now() >= this.#restUntilMs;
-    if (this.#open === undefined || !mayAsk) throw new SharedStateError("NATS is away");
+    if (this.#open === undefined || !this.isReady) throw new SharedStateError("NATS is away");
     try {
       const answer = await ask(this.#open);
       this.#hasTold = false;
