@@ -53,6 +53,7 @@ const wrongLastSequence = 10_071;
 const limits = {
   presenceMs: 10_000,
   reconnectMs: 1_000,
+  reconnectMsMax: 30_000,
   /** After NATS did not answer nobody else waits for it that long. */
   restMs: 1_000,
   /** All tries of one claim. */
@@ -246,7 +247,7 @@ class NatsCalls implements ClusteredCalls {
   }
 
   async #openForEver(onTried: () => void): Promise<void> {
-    while (!this.#isClosed && this.#open === undefined) {
+    for (let waitMs = limits.reconnectMs; !this.#isClosed && this.#open === undefined; ) {
       let connection: NatsConnection | undefined;
       try {
         connection = await this.#options.connect();
@@ -257,7 +258,8 @@ class NatsCalls implements ClusteredCalls {
         this.#tell(error);
         await connection?.close();
         onTried();
-        await wait(limits.reconnectMs, undefined, { ref: false });
+        await wait(waitMs, undefined, { ref: false });
+        waitMs = Math.min(limits.reconnectMsMax, waitMs * 2);
       }
     }
   }
