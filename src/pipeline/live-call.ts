@@ -102,6 +102,10 @@ export class LiveCall {
       this.scope.throwIfStopped();
       const step = this.itinerary.next(this.parts.clock.nowMs());
       if (step.kind === "give-up") throw this.#giveUp(step);
+      if (step.kind === "wait") {
+        await this.scope.sleep(step.afterMs);
+        continue;
+      }
       const served = await this.#step(task, step, attempt);
       if (served !== undefined) return served.answer;
     }
@@ -127,7 +131,7 @@ export class LiveCall {
     race.start((control) => this.#tryTarget(task, step.planned, attempt, control));
     race.startAfter(hedgeAfterMs, () => {
       const second = this.itinerary.next(this.parts.clock.nowMs());
-      if (second.kind === "give-up") return; // No second target: the first goes on alone.
+      if (second.kind !== "attempt") return; // No second target: the first goes on alone.
       race.start(async (control) => {
         await this.#waitFor(second, control.scope);
         return this.#tryTarget(task, second.planned, attempt, control);

@@ -97,6 +97,7 @@ function makeCall(
     }
     expect(step.afterMs).toBeLessThanOrEqual(routingLimits.waitMsMax);
     nowMs += step.afterMs;
+    if (step.kind === "wait") throw new Error("no target has a limit of calls in flight");
     expect(nowMs).toBeLessThan(deadlineMs ?? Number.POSITIVE_INFINITY);
     const state = router.targetStates(nowMs).find(({ target }) => target === step.planned.target);
     expect(state?.health.unavailableUntilMs).toBeUndefined();

@@ -49,6 +49,8 @@ export class CallItinerary implements Itinerary {
   #latestIndex = -1;
   #backoffMs = 0;
   #retryAtMs = 0;
+  /** Since when it waits for a free place; `undefined`: it does not. */
+  #busySinceMs: number | undefined;
 
   constructor(plan: CallPlan) {
     this.#plan = plan;
@@ -95,7 +97,7 @@ export class CallItinerary implements Itinerary {
       case "retry":
         return this.#attempt(wait?.index ?? ready, decision.afterMs, nowMs);
       case "give-up":
-        return this.#giveUp(decision.because, nowMs);
+        return this.#waitForPlace(decision.because, nowMs, leftMs) ?? this.#giveUp(decision.because, nowMs);
       default:
         return unreachable(decision);
     }
@@ -163,6 +165,19 @@ export class CallItinerary implements Itinerary {
 
   observed(planned: PlannedTarget, headers: HttpHeaders, nowMs: number): void {
     this.#healthAt(this.#indexOf(planned))?.observed(headers, nowMs);
+  }
+
+  /** A place may become free at any moment: looked for as long as any other wait may take, within the deadline. */
+  #waitForPlace(because: "attempts" | "deadline" | "no-target", nowMs: number, leftMs: number): RouteStep | undefined {
+    const { targets, limits, random } = this.#plan;
+    const isFull = targets.some(
+      (target, index) => this.#progress[index] === "fresh" && target.health.isUsable(nowMs) && isBusy(target),
+    );
+    if (because !== "no-target" || !isFull) return undefined;
+    this.#busySinceMs ??= nowMs;
+    const afterMs = Math.ceil(limits.busyLookMs * (0.5 + random())); // Spread, so that they do not all look at once.
+    const waitedMs = nowMs + afterMs - this.#busySinceMs;
+    return waitedMs <= limits.waitMsMax && afterMs <= leftMs ? { kind: "wait", afterMs } : undefined;
   }
 
   /** First fresh target that may be called now; -1: none. One that is near its rate limit waits behind the others. */

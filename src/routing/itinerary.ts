@@ -82,5 +82,7 @@ export type RouteStep =
       /** Start a second attempt when this one gave no content for so long; `undefined`: no hedging. */
       readonly hedgeAfterMs: number | undefined;
     }
+  /** Every target that may serve is at its limit of calls in flight: ask again after so long. */
+  | { readonly kind: "wait"; readonly afterMs: number }
   /** Nothing is left to try. `toFailure` gives the error of the whole call, from the table of the contract. */
   | { readonly kind: "give-up"; toFailure(attempts: readonly Attempt[]): CallFailure };

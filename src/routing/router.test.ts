@@ -6,6 +6,7 @@ import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { Itinerary, RouteStep } from "./itinerary.ts";
 import { createRouter, type RouterOptions, type RoutingDesk } from "./router.ts";
 import { caller, modelConfig, queryOf, requestOf, targetConfig, targetOf } from "./routing-fixture.ts";
+import { routingLimits } from "./routing-limits.ts";
 import { compileRules } from "./rules.ts";
 
 /** Nano-USD per million tokens, of input and of output, by provider. */
@@ -440,6 +441,25 @@ describe("load", () => {
     if (step?.kind !== "attempt") throw new Error("gave up");
     first?.unsupported(step.planned);
     expect(router.begin(queryOf(requestOf("chat"))).skipped).toEqual([]);
+  });
+
+  it("waits for a free place, takes it when there is one, and gives up after as long as any wait may take", () => {
+    const router = routerOf([modelConfig("chat", [targetConfig("a", { maxConcurrentRequests: 1 })])]);
+    const holder = router.begin(queryOf(requestOf("chat")));
+    const held = holder.next(1_000);
+    if (held.kind !== "attempt") throw new Error("gave up");
+    const [patient, lucky, hasty] = [undefined, undefined, 1_020].map((deadlineMs) =>
+      router.begin(queryOf(requestOf("chat"), { deadlineMs })),
+    );
+    expect(hasty?.next(1_000).kind).toBe("give-up");
+    expect(lucky?.next(1_000).kind).toBe("wait");
+    let nowMs = 1_000;
+    for (let step = patient?.next(nowMs); step?.kind === "wait"; step = patient?.next(nowMs)) nowMs += step.afterMs;
+    expect(nowMs).toBeGreaterThan(1_000 + routingLimits.waitMsMax - 100);
+    expect(nowMs).toBeLessThanOrEqual(1_000 + routingLimits.waitMsMax);
+    holder.started(held.planned, 1_000);
+    holder.cancelled(held.planned, 2_000);
+    expect(lucky?.next(2_000).kind).toBe("attempt");
   });
 
   it("goes elsewhere before the provider's rate limit is reached, and slows down when there is nowhere else", () => {

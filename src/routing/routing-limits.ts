@@ -6,6 +6,8 @@ export type RoutingLimits = {
   readonly attemptMsMin: number;
   /** Longest wait for a target that cools down or backs off; past it the call fails with RetryInfo instead. */
   readonly waitMsMax: number;
+  /** A call that waits for a free place at a target looks this often, on average. */
+  readonly busyLookMs: number;
   /** Added at random to a wait for a cooldown, so that the waiting calls do not all come back at once. */
   readonly waitJitterMsMax: number;
   /** Wait told to the caller when no provider named one. */
@@ -60,6 +62,7 @@ export const routingLimits: RoutingLimits = {
   attemptsMax: 16,
   attemptMsMin: 10,
   waitMsMax: 5_000,
+  busyLookMs: 50,
   waitJitterMsMax: 100,
   retryAfterMsDefault: 1_000,
 

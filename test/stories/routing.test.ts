@@ -18,7 +18,9 @@ beforeAll(async () => {
     env: { REFUSED_KEY: "sk-sim-key-refused", GOOD_KEY: "sk-good" },
     yaml: `
   - id: narrow
-    targets: [{ provider: sim, model: sim-slow-first-token-3000, max_concurrent_requests: 2 }]
+    targets: [{ provider: sim, model: sim-slow-first-token-300, max_concurrent_requests: 2 }]
+  - id: one-by-one
+    targets: [{ provider: sim, model: sim-slow-first-token-8000, max_concurrent_requests: 1 }]
 rules: [{ id: summaries-are-cheap, when: "'task' in labels && labels['task'] == 'summarise'", model: cheap }]
 usage: { journal: { durability: os } }
 `,
@@ -28,14 +30,26 @@ usage: { journal: { durability: os } }
 afterAll(() => stage?.close());
 
 describe("a target's limit of calls in flight", () => {
-  it("holds for calls that all come at once", async () => {
-    const outcomes = await Promise.all(
-      Array.from({ length: 12 }, (_, index) => failureOf(stage.complete(ask("narrow", `call ${index}`)))),
-    );
-    expect(outcomes.filter(({ code }) => code === 0)).toHaveLength(2);
-    expect(outcomes.filter(({ reason }) => reason === "NO_HEALTHY_TARGET")).toHaveLength(10);
-    expect(stage.simulator.requests.filter(({ body }) => body.includes("sim-slow-first-token-3000"))).toHaveLength(2);
-    expect((await failureOf(stage.complete(ask("narrow", "afterwards")))).code).toBe(0);
+  it("holds for calls that all come at once, and each waits for its turn", async () => {
+    let most = 0;
+    const look = setInterval(() => {
+      most = Math.max(most, stage.simulator.open);
+    }, 5);
+    const calls = Array.from({ length: 10 }, (_, index) => failureOf(stage.complete(ask("narrow", `call ${index}`))));
+    const outcomes = await Promise.all(calls).finally(() => clearInterval(look));
+    expect(outcomes.map(({ code }) => code)).toEqual(outcomes.map(() => 0));
+    expect(most).toBe(2);
+  });
+
+  it("refuses with a retry who would wait too long, and ends with the caller's deadline", async () => {
+    const first = failureOf(stage.complete(ask("one-by-one", "takes its time")));
+    await stage.simulator.waitForRequest(({ body }) => body.includes("takes its time"));
+    const short = failureOf(stage.complete(ask("one-by-one", "has no time"), { deadlineMs: 700 }));
+    const patient = await failureOf(stage.complete(ask("one-by-one", "waits in vain")));
+    expect(patient.reason).toBe("NO_HEALTHY_TARGET");
+    expect((await short).code).not.toBe(0);
+    expect((await first).code).toBe(0);
+    expect(stage.simulator.requests.filter(({ body }) => body.includes("has no time"))).toEqual([]);
   });
 });
 
