@@ -247,7 +247,7 @@ class NatsCalls implements ClusteredCalls {
   }
 
   async #openForEver(onTried: () => void): Promise<void> {
-    for (let waitMs = limits.reconnectMs; !this.#isClosed && this.#open === undefined; ) {
+    for (let waitMs: number = limits.reconnectMs; !this.#isClosed && this.#open === undefined; ) {
       let connection: NatsConnection | undefined;
       try {
         connection = await this.#options.connect();
