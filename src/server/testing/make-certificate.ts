@@ -37,8 +37,13 @@ export function makeCertificate(name: string, issuer?: Certified, uri?: string):
 
 function tagged(tag: number, ...content: readonly Buffer[]): Buffer {
   const body = Buffer.concat(content);
-  const length = body.length < 0x80 ? [body.length] : [0x82, body.length >> 8, body.length & 0xff];
-  return Buffer.concat([Buffer.from([tag, ...length]), body]);
+  return Buffer.concat([Buffer.from([tag, ...derLength(body.length)]), body]);
+}
+
+/** In the shortest form, which DER asks for; Go refuses any other. */
+function derLength(bytes: number): readonly number[] {
+  if (bytes < 0x80) return [bytes];
+  return bytes < 0x100 ? [0x81, bytes] : [0x82, bytes >> 8, bytes & 0xff];
 }
 
 function sequence(...content: readonly Buffer[]): Buffer {
