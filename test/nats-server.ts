@@ -21,8 +21,8 @@ export type NatsServer = {
   readonly url: string;
   /** SIGKILL: nothing is flushed. */
   kill(): Promise<void>;
-  /** Starts again on the same port and the same store; kills first when it still runs. */
-  restart(): Promise<void>;
+  /** Starts again on the same port and the same store, with the same lines or others; kills first when it still runs. */
+  restart(config?: string): Promise<void>;
   /** Kills and removes the store. */
   stop(): Promise<void>;
 };
@@ -40,6 +40,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const binary = await ensureNats();
   const folder = await mkdtemp(join(tmpdir(), "nats-test-"));
   let port = -1;
+  let lines = options.config ?? "";
   let child = await launch(binary, folder, port, options);
   port = child.port;
 
@@ -52,9 +53,10 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   return {
     url: `nats://127.0.0.1:${port}`,
     kill,
-    restart: async () => {
+    restart: async (config = lines) => {
       await kill();
-      child = await launch(binary, folder, port, options);
+      lines = config;
+      child = await launch(binary, folder, port, { ...options, config });
     },
     stop: async () => {
       await kill();

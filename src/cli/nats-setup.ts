@@ -1,6 +1,7 @@
 import type { UsageConfig } from "../config/config.ts";
 import { type LoadOptions, loadConfig } from "../config/load.ts";
 import { setUpStream } from "../ledger/nats-setup.ts";
+import { explainNatsError } from "../ledger/publisher/explain-nats-error.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
 import { Progress } from "./progress.ts";
@@ -44,6 +45,6 @@ async function setUp(nats: NonNullable<UsageConfig["nats"]>, options: NatsSetupO
     });
   } catch (cause) {
     // Its errors are one line each, and say what the server answered.
-    throw new CommandError(cause instanceof Error ? `NATS: ${cause.message}` : "NATS refused", { cause });
+    throw new CommandError(cause instanceof Error ? `NATS: ${explainNatsError(cause)}` : "NATS refused", { cause });
   }
 }

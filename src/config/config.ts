@@ -132,6 +132,8 @@ export type NatsConfig = {
   readonly servers: readonly string[];
   readonly credentials?: SecretReference | undefined;
   readonly nkey?: SecretReference | undefined;
+  /** Beginning of the subjects of replies. */
+  readonly inboxPrefix: string;
   readonly tls?:
     | {
         readonly caFile?: string | undefined;

@@ -27,6 +27,7 @@ export const defaults = {
   sharedBytes: "1GiB",
   stream: "USAGE",
   subjectPrefix: "llmgateway",
+  inboxPrefix: "_INBOX",
   traceSample: 0.1,
 } as const;
 

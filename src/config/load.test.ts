@@ -161,12 +161,13 @@ describe("a file without mistakes", () => {
         nats: {
           servers: ["nats://127.0.0.1:4222"],
           credentials: { file: join(folder, "gateway.creds") },
+          inboxPrefix: "_INBOX",
           stream: "USAGE",
           subjectPrefix: "llmgateway",
           format: "protobuf",
         },
       },
-      cluster: { nats: { servers: ["nats://127.0.0.1:4222"] } },
+      cluster: { nats: { servers: ["nats://127.0.0.1:4222"], inboxPrefix: "_INBOX" } },
       telemetry: { logLevel: "info", traces: { otlp: "http://127.0.0.1:4318", sample: 0.1 } },
     });
     expect(config.models[0]).toEqual({
@@ -291,7 +292,7 @@ keys:
     expect(
       (await problemsOf(`${small}usage: { nats: { servers: ["nats://u:${canary}@h:4222"] } }`)).join("\n"),
     ).toMatch(
-      /^5:28: usage\.nats\.servers\[0\]: must be an address without user and password, e\.g\. "nats:\/\/127\.0\.0\.1:4222"$/,
+      /^5:28: usage\.nats\.servers\[0\]: must be an address with nats:\/\/ or tls:\/\/, without user and password, e\.g\. "nats:\/\/127\.0\.0\.1:4222"$/,
     );
   });
 

@@ -259,6 +259,7 @@ function toNats(raw: RawNats, baseDir: string): NatsConfig {
     servers: raw.servers,
     credentials: raw.credentials && toSecret(raw.credentials, baseDir),
     nkey: raw.nkey && toSecret(raw.nkey, baseDir),
+    inboxPrefix: raw.inbox_prefix,
     tls: raw.tls && {
       caFile: resolved(baseDir, raw.tls.ca_file),
       certFile: resolved(baseDir, raw.tls.cert_file),

@@ -41,7 +41,7 @@ beforeAll(async () => {
     await buckets.create(name, { history: 1 });
   }
   await connection.close();
-  const servers = `servers: ["${nats.url}"], nkey: { env: NATS_NKEY }`;
+  const servers = `servers: ["${nats.url}"], nkey: { env: NATS_NKEY }, inbox_prefix: _INBOX_gateway`;
   stage = await Stage.open({
     models: { small: ["sim/sim-small"], slow: ["sim/sim-slow-first-token-500"] },
     env: { NATS_NKEY: seedOf(gateway) },

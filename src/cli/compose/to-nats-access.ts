@@ -12,5 +12,6 @@ export async function toNatsAccess(nats: NatsConfig, secrets: CredentialParts): 
     credentials: await read(nats.credentials),
     nkeySeed: await read(nats.nkey),
     tls: nats.tls,
+    inboxPrefix: nats.inboxPrefix,
   };
 }

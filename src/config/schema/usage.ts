@@ -3,16 +3,24 @@ import * as z from "zod";
 import { defaults, limits } from "../defaults.ts";
 import { duration, path, secret, size } from "./scalars.ts";
 
-const natsUrlRule = 'must be an address without user and password, e.g. "nats://127.0.0.1:4222"';
+const natsUrlRule =
+  'must be an address with nats:// or tls://, without user and password, e.g. "nats://127.0.0.1:4222"';
+const inboxRule = 'must be tokens of letters, digits, _ and -, joined by "."';
 
 const connection = {
   servers: z
     .array(z.string({ error: natsUrlRule }).refine(isNatsUrl, natsUrlRule))
     .min(1, "must name a server")
     .max(limits.serversMax, `must name at most ${limits.serversMax} servers`)
-    .describe("Addresses of one cluster."),
+    .describe("Addresses of one cluster. With `tls://` a server that offers no TLS is refused."),
   credentials: secret.optional().describe("The content of a `.creds` file."),
   nkey: secret.optional().describe("Seed of an nkey."),
+  inbox_prefix: z
+    .string({ error: inboxRule })
+    .max(limits.nameLengthMax, inboxRule)
+    .regex(/^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, inboxRule)
+    .prefault(defaults.inboxPrefix)
+    .describe("Beginning of the subjects of replies: the user's permissions must allow `<inbox_prefix>.>`."),
   tls: z
     .strictObject({
       ca_file: path.optional().describe("Certificates that the server's is checked against, PEM."),
@@ -75,6 +83,6 @@ export const pricesSection = z.strictObject({
 
 function isNatsUrl(written: string): boolean {
   const url = URL.parse(written);
-  if (url === null || !["nats:", "tls:", "ws:", "wss:"].includes(url.protocol)) return false;
+  if (url === null || !["nats:", "tls:"].includes(url.protocol)) return false;
   return url.hostname !== "" && url.username === "" && url.password === "";
 }

@@ -1,5 +1,6 @@
 // Whether a server and a stream are fit to hold usage events. Asked once for each connection.
 import type { NatsConnection } from "@nats-io/transport-node";
+import { explainNatsError } from "./explain-nats-error.ts";
 import { allSubjects } from "./subject.ts";
 
 export type StreamCheck =
@@ -22,7 +23,10 @@ export async function checkStream(connection: NatsConnection, stream: string, pr
     const reply = await connection.request(`$JS.API.STREAM.INFO.${stream}`, "", { timeout: requestTimeoutMs });
     answer = reply.json();
   } catch (error) {
-    if (error instanceof Error && /permission/i.test(`${error.name} ${error.message}`)) return { kind: "unseen" };
+    if (error instanceof Error && /permission/i.test(`${error.name} ${error.message}`)) {
+      // Without the right to replies there are no acknowledgements either.
+      return /subscription/i.test(error.message) ? unfit(explainNatsError(error)) : { kind: "unseen" };
+    }
     if (error instanceof Error && /no responders|503/i.test(error.message)) return unfit("JetStream is not enabled");
     throw error;
   }

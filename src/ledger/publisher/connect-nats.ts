@@ -1,5 +1,6 @@
 // Opens a connection to NATS. The client is imported when it is first needed: a gateway without NATS never loads it.
 import type { NatsConnection } from "@nats-io/transport-node";
+import { natsTls } from "./nats-tls.ts";
 
 export type NatsAccess = {
   /** e.g. ["nats://127.0.0.1:4222"], or "tls://…". */
@@ -33,15 +34,11 @@ export async function connectNats(access: NatsAccess, name: string): Promise<Ope
   const nats = await import("@nats-io/transport-node");
   const encoder = new TextEncoder();
   const authenticators = [
-    ...(access.credentials === undefined ? [] : [nats.credsAuthenticator(encoder.encode(access.credentials))]),
+    // The client reads no last line without its end, which a secret has lost.
+    ...(access.credentials === undefined ? [] : [nats.credsAuthenticator(encoder.encode(`${access.credentials}\n`))]),
     ...(access.nkeySeed === undefined ? [] : [nats.nkeyAuthenticator(encoder.encode(access.nkeySeed.trim()))]),
   ];
-  const { caFile, certFile, keyFile } = access.tls ?? {};
-  const tls = {
-    ...(caFile === undefined ? {} : { caFile }),
-    ...(certFile === undefined ? {} : { certFile }),
-    ...(keyFile === undefined ? {} : { keyFile }),
-  };
+  const tls = natsTls(access);
   const connection = await nats.connect({
     servers: [...access.servers],
     name,
@@ -54,7 +51,7 @@ export async function connectNats(access: NatsAccess, name: string): Promise<Ope
     pingInterval: pingIntervalMs,
     maxPingOut: 2,
     ...(authenticators.length === 0 ? {} : { authenticator: authenticators }),
-    ...(access.tls === undefined ? {} : { tls }),
+    ...(tls === undefined ? {} : { tls }),
     ...(access.inboxPrefix === undefined ? {} : { inboxPrefix: access.inboxPrefix }),
   });
   return { connection, nats };

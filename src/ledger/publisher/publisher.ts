@@ -3,12 +3,16 @@
 //
 // Publishing speaks the protocol itself (a message with a reply subject, a batch by its headers, ADR-50) on one
 // subscription: the client's `publish` makes a promise and a timer for each message, which is most of its cost.
-import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { LedgerLog } from "../ledger.ts";
 import type { Outbox, OutboxEvent } from "../outbox.ts";
+import { SparseLog } from "../sparse-log.ts";
 import { checkStream } from "./check-stream.ts";
 import { connectNats, type NatsAccess, type NatsModule } from "./connect-nats.ts";
 import { type EventFormat, toEventMessage } from "./event-message.ts";
+import { explainNatsError } from "./explain-nats-error.ts";
+import type { PublisherFigures, PublisherState } from "./publisher-state.ts";
+import { readAck } from "./read-ack.ts";
 import { subjectOf } from "./subject.ts";
 import { textHeaders } from "./text-headers.ts";
 
@@ -22,32 +26,12 @@ export type PublisherOptions = {
   readonly log: LedgerLog;
 };
 
-export type PublisherState =
-  | { readonly kind: "connecting" }
-  | { readonly kind: "publishing" }
-  /** The server or the stream is unfit: looked at again every few seconds. */
-  | { readonly kind: "refused"; readonly because: string };
-
-export type PublisherFigures = {
-  /** Acknowledged, duplicates included. */
-  readonly published: number;
-  /** Acknowledged as already there. */
-  readonly duplicates: number;
-  /** Events that had to be sent again. */
-  readonly retries: number;
-};
-
 /** One message or one batch under way. */
 type Flight = { readonly events: readonly OutboxEvent[]; readonly batch: boolean; readonly sentAtMs: number };
 
 type Step = "sent" | "nothing-to-send";
 
-type Link = {
-  readonly connection: NatsConnection;
-  readonly nats: NatsModule;
-  readonly inbox: string;
-  readonly subscription: Subscription;
-};
+type Link = { readonly connection: NatsConnection; readonly nats: NatsModule; readonly inbox: string };
 
 /** Single messages under way; more buys only latency. */
 const singlesInFlightMax = 128;
@@ -61,7 +45,6 @@ const sweepMs = 500;
 const backoffMsMin = 100;
 const backoffMsMax = 15_000;
 const recheckMs = 2_000;
-const logEveryMs = 60_000;
 const defaultPrefix = "llmgateway";
 
 export class Publisher {
@@ -83,7 +66,9 @@ export class Publisher {
   #pumping = false;
   #pausedUntilMs = 0;
   #backoffMs = backoffMsMin;
-  #loggedAtMs = Number.NEGATIVE_INFINITY;
+  /** The user may not publish: one event at a time finds out when that changes. */
+  #isDenied = false;
+  readonly #log: SparseLog;
   #closed = false;
   readonly #sweep: NodeJS.Timeout;
   #wake: () => void = () => undefined;
@@ -96,6 +81,7 @@ export class Publisher {
     this.#outbox = outbox;
     this.#options = options;
     this.#prefix = options.subjectPrefix ?? defaultPrefix;
+    this.#log = new SparseLog({ log: options.log, nowMs: () => performance.now() });
     outbox.onArrival(() => this.#schedule());
     this.#sweep = setInterval(() => this.#sweepFlights(), sweepMs);
     this.#sweep.unref();
@@ -138,29 +124,27 @@ export class Publisher {
         await this.#live(connection, nats);
       } catch (error) {
         this.#state = { kind: "connecting" };
-        this.#warn("NATS cannot be reached: usage events stay in the journal", { error: messageOf(error) });
-        await this.#pause(this.#nextBackoff());
+        this.#warn("NATS cannot be reached: usage events stay in the journal", this.#explain(error));
       }
+      await this.#pause(this.#nextBackoff());
     }
   }
 
   async #live(connection: NatsConnection, nats: NatsModule): Promise<void> {
     const inbox = nats.createInbox(this.#options.access.inboxPrefix);
-    const subscription = connection.subscribe(`${inbox}.*`, {
-      callback: (error, message) => this.#onAck(error, message),
+    const link: Link = { connection, nats, inbox };
+    connection.subscribe(`${inbox}.*`, {
+      callback: (error, message) => (error === null ? this.#onAck(message) : this.#onNoReplies(link, error)),
     });
-    const link: Link = { connection, nats, inbox, subscription };
     const watching = this.#watch(link);
     try {
       await this.#admit(link);
       while (!this.#closed && !connection.isClosed()) {
         await this.#pause(recheckMs);
-        if (this.#state.kind !== "publishing" && !connection.isClosed()) await this.#admit(link);
+        if (this.#link === undefined && !connection.isClosed()) await this.#admit(link);
       }
     } finally {
-      this.#link = undefined;
-      this.#state = { kind: "connecting" };
-      this.#dropFlights();
+      this.#unlink();
       // A connection that is just reconnecting cannot be flushed: what was not acknowledged is published again anyway.
       await connection.close().catch(() => undefined);
       await watching;
@@ -172,17 +156,20 @@ export class Publisher {
     try {
       const check = await checkStream(link.connection, this.#options.stream, this.#prefix);
       if (check.kind === "unfit") {
-        this.#state = { kind: "refused", because: check.because };
-        this.#warn("usage events stay in the journal", { because: check.because });
+        this.#refuse(check.because);
         return;
       }
       this.#atomic = check.kind === "fit" && check.atomic;
     } catch (error) {
-      this.#warn("NATS does not answer: usage events stay in the journal", { error: messageOf(error) });
-      return; // Looked at again by `#live`.
+      // Looked at again by `#live`, or by the next connection.
+      if (!link.connection.isClosed())
+        this.#warn("NATS does not answer: usage events stay in the journal", this.#explain(error));
+      return;
     }
+    if (link.connection.isClosed()) return;
     this.#link = link;
     this.#state = { kind: "publishing" };
+    this.#isDenied = false;
     this.#pausedUntilMs = 0;
     this.#schedule();
   }
@@ -190,9 +177,10 @@ export class Publisher {
   async #watch(link: Link): Promise<void> {
     for await (const status of link.connection.status()) {
       if (status.type === "disconnect") {
-        this.#link = undefined;
-        this.#state = { kind: "connecting" };
-        this.#dropFlights();
+        this.#unlink();
+        if (!this.#closing) this.#warn("NATS has gone: usage events stay in the journal", "the connection is lost");
+      } else if (status.type === "error") {
+        this.#onServerError(link, status.error);
       } else if (status.type === "reconnect") {
         // The server may be another one now: look again.
         await this.#admit(link);
@@ -201,6 +189,44 @@ export class Publisher {
       }
     }
     this.#wake();
+  }
+
+  /** The server says that something is not allowed, at any time and without a reference to what was sent. */
+  #onServerError(link: Link, error: Error): void {
+    if (!(error instanceof link.nats.PermissionViolationError)) {
+      this.#warn("NATS cannot be reached: usage events stay in the journal", this.#explain(error));
+      return;
+    }
+    if (error.operation !== "publish" || !error.subject.startsWith(`${this.#prefix}.`)) return; // Told by who asked.
+    this.#isDenied = true;
+    this.#refuse(`the NATS user may not publish to ${error.subject}`);
+    for (const [reply, flight] of this.#flights) {
+      const [event] = flight.events;
+      if (flight.batch || event === undefined || subjectOf(this.#prefix, event.event) !== error.subject) continue;
+      this.#land(reply);
+      this.#figures.retries += 1;
+      this.#outbox.postpone(event);
+    }
+    if (performance.now() >= this.#pausedUntilMs) this.#backOff();
+  }
+
+  /** Without replies nothing is ever acknowledged, so that every event would be sent again and again. */
+  #onNoReplies(link: Link, error: Error): void {
+    this.#link = undefined;
+    this.#refuse(this.#explain(error));
+    // What the server has closed stays closed: another connection asks again.
+    void link.connection.close().catch(() => undefined); // Going down already.
+  }
+
+  #refuse(because: string): void {
+    this.#state = { kind: "refused", because };
+    this.#warn("usage events stay in the journal", because);
+  }
+
+  #unlink(): void {
+    this.#link = undefined;
+    this.#state = { kind: "connecting" };
+    this.#dropFlights();
   }
 
   /**
@@ -226,7 +252,7 @@ export class Publisher {
 
   #pumpSafely(): void {
     this.#pump().catch((error: unknown) => {
-      this.#warn("usage events cannot be read for publishing", { error: messageOf(error) });
+      this.#warn("usage events cannot be read for publishing", error instanceof Error ? error.message : String(error));
       this.#backOff();
     });
   }
@@ -246,15 +272,15 @@ export class Publisher {
 
   /** Sends one batch, or as many single messages as there is room for. */
   #step(link: Link): Step | Promise<Step> {
-    const room = singlesInFlightMax - this.#singlesInFlight;
+    const room = (this.#isDenied ? 1 : singlesInFlightMax) - this.#singlesInFlight;
     if (this.#singles.length > 0) {
-      if (room === 0) return "nothing-to-send";
+      if (room <= 0) return "nothing-to-send";
       for (const event of this.#singles.splice(0, room)) this.#sendSingle(link, event);
       return "sent";
     }
     const { waiting } = this.#outbox;
-    const batch = this.#atomic && waiting >= batchFrom;
-    const full = batch ? this.#batchesInFlight >= batchesInFlightMax : room === 0;
+    const batch = this.#atomic && waiting >= batchFrom && !this.#isDenied;
+    const full = batch ? this.#batchesInFlight >= batchesInFlightMax : room <= 0;
     if (waiting === 0 || full) return "nothing-to-send";
     const taken = this.#outbox.take(batch ? batchEventsMax : room);
     if (taken instanceof Promise) return taken.then((events) => this.#send(events, batch));
@@ -322,11 +348,7 @@ export class Publisher {
     return flight;
   }
 
-  #onAck(error: Error | null, message: Msg): void {
-    if (error !== null) {
-      this.#warn("NATS refuses the replies to usage events", { error: error.message });
-      return;
-    }
+  #onAck(message: Msg): void {
     const flight = this.#land(message.subject);
     if (flight === undefined) return; // Came after its time: the event was or will be sent again, under the same id.
     const ack = readAck(message);
@@ -338,6 +360,10 @@ export class Publisher {
     this.#figures.published += flight.events.length;
     if (ack.duplicate) this.#figures.duplicates += 1;
     this.#backoffMs = backoffMsMin;
+    if (this.#isDenied && this.#link !== undefined) {
+      this.#isDenied = false;
+      this.#state = { kind: "publishing" };
+    }
     if (this.#outbox.depth === 0) this.#emptied?.();
     else this.#schedule();
   }
@@ -350,7 +376,7 @@ export class Publisher {
       this.#schedule();
       return;
     }
-    this.#warn("NATS refuses a usage event: it stays in the journal and is sent again", { because });
+    this.#warn("NATS refuses a usage event: it stays in the journal and is sent again", because);
     for (const event of flight.events) this.#outbox.postpone(event);
     this.#backOff();
   }
@@ -367,7 +393,7 @@ export class Publisher {
     }
     if (late.length > 0) {
       this.#outbox.giveBack(late);
-      this.#warn("NATS does not acknowledge usage events", { events: late.length });
+      this.#warn("NATS does not acknowledge usage events", "no answer in time");
       this.#backOff();
     }
     this.#schedule();
@@ -407,46 +433,11 @@ export class Publisher {
     });
   }
 
-  /** At most one line a minute. */
-  #warn(message: string, facts: Readonly<Record<string, unknown>>): void {
-    const now = performance.now();
-    if (now - this.#loggedAtMs < logEveryMs) return;
-    this.#loggedAtMs = now;
-    this.#options.log.warn(message, { ...facts, waiting: this.#outbox.depth });
+  #explain(error: unknown): string {
+    return explainNatsError(error, this.#options.access);
   }
-}
 
-type Ack =
-  | { readonly kind: "stored"; readonly duplicate: boolean; readonly count: number }
-  | { readonly kind: "refused"; readonly because: string };
-
-/** Reads a PubAck: `{"stream":"USAGE","seq":1,"duplicate":true}`, `{"error":{"code":503,"description":"…"}}`, or a bare 503. */
-function readAck(message: Msg): Ack {
-  if (message.headers !== undefined && message.headers.code >= 400) {
-    return { kind: "refused", because: "no stream takes the subject" };
+  #warn(message: string, because: string): void {
+    this.#log.warn(message, because, { waiting: this.#outbox.depth });
   }
-  const answer: unknown = parse(message);
-  if (typeof answer !== "object" || answer === null)
-    return { kind: "refused", because: "an unreadable acknowledgement" };
-  if ("error" in answer && typeof answer.error === "object" && answer.error !== null) {
-    const { error } = answer;
-    return {
-      kind: "refused",
-      because: "description" in error ? String(error.description) : "an error without a description",
-    };
-  }
-  const duplicate = "duplicate" in answer && answer.duplicate === true;
-  return { kind: "stored", duplicate, count: "count" in answer ? Number(answer.count) : 1 };
-}
-
-function parse(message: Msg): unknown {
-  try {
-    return message.json();
-  } catch {
-    return undefined; // Said by the caller.
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
