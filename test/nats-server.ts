@@ -19,6 +19,8 @@ export type NatsOptions = {
 export type NatsServer = {
   /** e.g. "nats://127.0.0.1:43211"; stays the same over `restart`. */
   readonly url: string;
+  /** What it calls itself; the same over `restart`. */
+  readonly name: string;
   /** SIGKILL: nothing is flushed. */
   kill(): Promise<void>;
   /** Starts again on the same port and the same store, with the same lines or others; kills first when it still runs. */
@@ -41,7 +43,8 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const folder = await mkdtemp(join(tmpdir(), "nats-test-"));
   let port = -1;
   let lines = options.config ?? "";
-  let child = await launch(binary, folder, port, options);
+  const name = `test-${randomUUID()}`;
+  let child = await launch(binary, folder, port, name, options);
   port = child.port;
 
   const kill = async (): Promise<void> => {
@@ -52,11 +55,12 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   };
   return {
     url: `nats://127.0.0.1:${port}`,
+    name,
     kill,
     restart: async (config = lines) => {
       await kill();
       lines = config;
-      child = await launch(binary, folder, port, { ...options, config });
+      child = await launch(binary, folder, port, name, { ...options, config });
     },
     stop: async () => {
       await kill();
@@ -67,8 +71,13 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
 
 type Launched = { readonly process: ChildProcess; readonly port: number };
 
-async function launch(binary: string, folder: string, port: number, options: NatsOptions): Promise<Launched> {
-  const name = `test-${randomUUID()}`;
+async function launch(
+  binary: string,
+  folder: string,
+  port: number,
+  name: string,
+  options: NatsOptions,
+): Promise<Launched> {
   const portsFolder = await mkdtemp(join(folder, "ports-"));
   const configFile = join(folder, "nats.conf");
   const jetStream =

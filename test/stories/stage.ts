@@ -154,8 +154,11 @@ export function waitForEvent(
 }
 
 /** Looks again and again until there is something to see. */
-export async function eventually<Value>(look: () => Promise<Value | undefined> | Value | undefined): Promise<Value> {
-  const deadline = performance.now() + eventuallyMs;
+export async function eventually<Value>(
+  look: () => Promise<Value | undefined> | Value | undefined,
+  patienceMs: number = eventuallyMs,
+): Promise<Value> {
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;

@@ -40,7 +40,7 @@ const batchEventsMax = 128;
 /** A backlog of this many goes in batches. */
 const batchFrom = 16;
 const gatherMs = 10;
-const ackTimeoutMs = 10_000;
+const ackTimeoutMs = 5_000;
 const sweepMs = 500;
 const backoffMsMin = 100;
 const backoffMsMax = 15_000;
