@@ -24,6 +24,7 @@ import { createLog, type Log } from "../telemetry/logger.ts";
 import { createMetrics, metricsContentType } from "../telemetry/metrics.ts";
 import { createObserver } from "../telemetry/observer.ts";
 import { readProcessFigures } from "../telemetry/process-figures.ts";
+import { ReportedCosts } from "../telemetry/reported-costs.ts";
 import { continueTrace } from "../telemetry/trace-context.ts";
 import type { CredentialParts } from "../upstream/credentials/credential-parts.ts";
 import { createCredentialStore } from "../upstream/credentials/credential-store.ts";
@@ -122,6 +123,8 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   const stored = createStoredObjects(config, log);
   const admission = await openAdmission(config, clock, secrets, instance, stored.limits, alerts.tell);
   const metrics = createMetrics({ version, processFigures: readProcessFigures });
+  const reportedCosts = new ReportedCosts({ log, threshold: config.prices.driftThreshold, nowMs: clock.nowMs });
+  reportedCosts.addTo(metrics);
   const traces = openTraces(config, instance);
   const directory = createKeyDirectory(config.keys, config.tenants);
   const audit = openAudit(config, clock, log, notices);
@@ -154,7 +157,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     credentials,
     upstream,
     providers,
-    observer: auditedObserver(createObserver({ log, metrics, traces, clock }), audit),
+    observer: auditedObserver(createObserver({ log, metrics, traces, reportedCosts, clock }), audit),
     clock,
     newId: createUuidV7Source(random),
     traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, random),

@@ -79,6 +79,24 @@ const event = (id: string, model: string) =>
   });
 
 describe("usage sum", () => {
+  it("shows what providers report, and how far that is from our prices, where they do", async () => {
+    const told = create(UsageRowSchema, {
+      ...row("chat", "search", 2n, 4_000_000n),
+      reportedCostNanoUsd: 4_400_000n,
+      comparedCostNanoUsd: 4_000_000n,
+    });
+    const address = await listen({ queryUsage: () => ({ rows: [told, row("local", "search", 1n, 2_000_000n)] }) });
+    const { written, code } = start(["sum", "-a", address, "--by", "model"]);
+    expect(await code).toBe(0);
+    expect(written.out.split("\n").map((line) => line.split(/ {2,}/).slice(-3))).toEqual([
+      ["COST USD", "REPORTED", "DRIFT"],
+      ["0.004000", "0.004400", "+10.0 %"],
+      ["0.002000", "0.000000", "-"],
+      ["0.006000", "0.004400", "+10.0 %"],
+      [""],
+    ]);
+  });
+
   it("asks for the dimensions and the time, page by page, and prints an aligned table with its total", async () => {
     const asked: QueryUsageRequest[] = [];
     const authorisations: (string | null)[] = [];

@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LoadOptions, loadConfig } from "../config/load.ts";
+import { formatDrift } from "../domain/cost-drift.ts";
 import { type Reconciliation, reconcile } from "../ledger/reconcile.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
+import { formatUsd } from "./format-usd.ts";
 import { Progress } from "./progress.ts";
 import { readNatsAccess } from "./read-nats-access.ts";
 import { formatTable } from "./table.ts";
@@ -115,5 +117,20 @@ function toText(found: Reconciliation, hasDatabase: boolean): string {
     ...ids.slice(0, idsShownMax).map((id) => `  ${id}`),
     ...(ids.length > idsShownMax ? [`  and ${ids.length - idsShownMax} more; --json lists all`] : []),
   ]);
-  return `${table}${findings.length === 0 ? "nothing is missing, doubled or differs" : lines.join("\n")}\n`;
+  const verdict = findings.length === 0 ? "nothing is missing, doubled or differs" : lines.join("\n");
+  return `${table}${verdict}\n${reportedTable(found.reported)}`;
+}
+
+/** Costs that providers report beside ours. A drift is no finding: the bill is by our prices. */
+function reportedTable(reported: Reconciliation["reported"]): string {
+  if (reported.length === 0) return "";
+  const rows = reported.map(({ provider, model, attempts, reportedNanoUsd, comparedNanoUsd }) => {
+    const [theirs, ours] = [BigInt(reportedNanoUsd), BigInt(comparedNanoUsd)];
+    return [provider, model, String(attempts), formatUsd(ours), formatUsd(theirs), formatDrift(theirs, ours)];
+  });
+  const columns = [
+    ...["PROVIDER", "MODEL"].map((title) => ({ title, align: "left" }) as const),
+    ...["ATTEMPTS", "COST USD", "REPORTED", "DRIFT"].map((title) => ({ title, align: "right" }) as const),
+  ];
+  return `\n${formatTable(columns, rows)}`;
 }

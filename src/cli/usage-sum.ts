@@ -9,6 +9,7 @@ import {
   UsageRowSchema,
   type UsageService,
 } from "../contract.ts";
+import { formatDrift } from "../domain/cost-drift.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
 import { formatUsd } from "./format-usd.ts";
@@ -112,28 +113,31 @@ function toTable(
   labels: readonly string[],
   hasTime: boolean,
 ): string {
+  const hasReports = rows.some((row) => row.reportedCostNanoUsd > 0n);
   const columns: readonly Column[] = [
     ...(hasTime ? [{ title: "TIME", align: "left" } as const] : []),
     ...[...words, ...labels].map((word) => ({ title: word.toUpperCase(), align: "left" }) as const),
     ...["CALLS", "ERRORS", "INPUT", "CACHED", "OUTPUT", "COST USD"].map(
       (title) => ({ title, align: "right" }) as const,
     ),
+    ...(hasReports ? ["REPORTED", "DRIFT"].map((title) => ({ title, align: "right" }) as const) : []),
   ];
   const cells = rows.map((row) => [
     ...(hasTime ? [row.bucketStartTime === undefined ? "" : shortTime(timestampDate(row.bucketStartTime))] : []),
     ...words.map((word) => row.dimensions[word] || "-"),
     ...labels.map((label) => row.labels[label] || "-"),
-    ...sums(row),
+    ...sums([row], hasReports),
   ]);
-  const dimensionCount = columns.length - sums(rows[0]).length;
+  const dimensionCount = columns.length - sums([], hasReports).length;
   const total = Array.from({ length: dimensionCount }, (_, index) => (index === 0 ? "total" : ""));
-  const all = rows.length < 2 || dimensionCount === 0 ? cells : [...cells, [...total, ...sums(...rows)]];
+  const all = rows.length < 2 || dimensionCount === 0 ? cells : [...cells, [...total, ...sums(rows, hasReports)]];
   return formatTable(columns, all);
 }
 
-function sums(...rows: readonly (UsageRow | undefined)[]): readonly string[] {
-  const sumOf = (value: (row: UsageRow) => bigint) =>
-    rows.reduce((sum, row) => (row === undefined ? sum : sum + value(row)), 0n);
+/** With reports: what providers say that it cost, and how far that is from our prices of the same attempts. */
+function sums(rows: readonly UsageRow[], hasReports: boolean): readonly string[] {
+  const sumOf = (value: (row: UsageRow) => bigint) => rows.reduce((sum, row) => sum + value(row), 0n);
+  const reported = sumOf((row) => row.reportedCostNanoUsd);
   return [
     String(sumOf((row) => row.requestCount)),
     String(sumOf((row) => row.errorCount)),
@@ -141,6 +145,15 @@ function sums(...rows: readonly (UsageRow | undefined)[]): readonly string[] {
     String(sumOf((row) => row.cacheReadInputTokens)),
     String(sumOf((row) => row.outputTokens)),
     formatUsd(sumOf((row) => row.costNanoUsd)),
+    ...(hasReports
+      ? [
+          formatUsd(reported),
+          formatDrift(
+            reported,
+            sumOf((row) => row.comparedCostNanoUsd),
+          ),
+        ]
+      : []),
   ];
 }
 

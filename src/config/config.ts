@@ -192,7 +192,11 @@ export type Config = {
     readonly sharedBytesMax: number;
     readonly onStateFailure: "local" | "closed";
   };
-  readonly prices: { readonly overridesFile?: string | undefined };
+  readonly prices: {
+    readonly overridesFile?: string | undefined;
+    /** Difference between reported and our own costs above which is warned, e.g. 0.05 for 5 %. */
+    readonly driftThreshold: number;
+  };
   readonly usage: UsageConfig;
   /** `undefined`: embedded state in `dataDir`. */
   readonly cluster?: { readonly nats: NatsConfig } | undefined;

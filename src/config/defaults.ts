@@ -28,6 +28,7 @@ export const defaults = {
   stream: "USAGE",
   subjectPrefix: "llmgateway",
   inboxPrefix: "_INBOX",
+  driftThreshold: 0.05,
   traceSample: 0.1,
 } as const;
 

@@ -155,7 +155,7 @@ describe("a file without mistakes", () => {
       },
       limits: [{ scope: "project/search", tokensPerMinute: 200_000, requestsPerMinute: 600, concurrency: 64 }],
       budgets: [{ scope: "team/platform", period: "month", hardNanoUsd: 5_000_250_000_000n, alertAt: [0.5, 0.8, 1] }],
-      prices: { overridesFile: join(folder, "prices.yaml") },
+      prices: { overridesFile: join(folder, "prices.yaml"), driftThreshold: 0.05 },
       usage: {
         journal: { durability: "fsync", retainMs: 86_400_000, maxBytes: 10 * 1024 ** 3 },
         nats: {

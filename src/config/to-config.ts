@@ -58,7 +58,7 @@ export function toConfig(raw: RawConfig, baseDir: string): Config {
       sharedBytesMax: raw.replay.max_bytes,
       onStateFailure: raw.replay.on_state_failure,
     },
-    prices: { overridesFile: resolved(baseDir, raw.prices.overrides) },
+    prices: { overridesFile: resolved(baseDir, raw.prices.overrides), driftThreshold: raw.prices.drift_threshold },
     usage: toUsage(raw.usage, baseDir),
     cluster: raw.cluster === undefined ? undefined : { nats: toNats(raw.cluster.nats, baseDir) },
     telemetry: { logLevel: raw.telemetry.log.level, traces: raw.telemetry.traces },

@@ -42,7 +42,16 @@ describe("reconciliation", () => {
       now: Date.now,
     });
     const record = (eventId: string, atMs = Date.now()): Promise<void> =>
-      ledger.finish(create(UsageEventSchema, { eventId, eventTime: timestampFromMs(atMs) }));
+      ledger.finish(
+        create(UsageEventSchema, {
+          eventId,
+          eventTime: timestampFromMs(atMs),
+          attempts: [
+            { provider: "openrouter", providerModel: "m", costNanoUsd: 100n, reportedCostNanoUsd: 110n },
+            { provider: "openai", providerModel: "m", costNanoUsd: 100n },
+          ],
+        }),
+      );
     const sinceMs = Date.now() - 60_000;
     const access = { servers: [server.url] };
     const publisher = new Publisher(ledger.outbox, {
@@ -66,6 +75,7 @@ describe("reconciliation", () => {
       differing: [],
       missingInDatabase: [],
       doubledInDatabase: [],
+      reported: [{ provider: "openrouter", model: "m", attempts: 3, reportedNanoUsd: "330", comparedNanoUsd: "300" }],
     });
 
     await publisher.close(1_000);

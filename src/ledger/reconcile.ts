@@ -4,13 +4,14 @@ import { crc32 } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Consumer, JsMsg } from "@nats-io/jetstream";
-import { UsageEventSchema } from "../contract.ts";
+import { type UsageEvent, UsageEventSchema } from "../contract.ts";
 import { recordType } from "./journal/frame.ts";
 import { journalFiles } from "./journal/journal-files.ts";
 import { readEventRecord } from "./journal/record.ts";
 import { recover } from "./journal/recover.ts";
 import { scanSegment } from "./journal/scan-segment.ts";
 import { connectNats, type NatsAccess } from "./publisher/connect-nats.ts";
+import { type ReportedCost, ReportedCostSums } from "./reported-cost-sums.ts";
 
 export type ReconcileOptions = {
   /** Folder of the journal's segments. */
@@ -40,6 +41,8 @@ export type Reconciliation = {
   /** In the stream and not booked. */
   readonly missingInDatabase: readonly string[];
   readonly doubledInDatabase: readonly string[];
+  /** What providers said of the journal's events, by provider and model; those that say nothing are not here. */
+  readonly reported: readonly ReportedCost[];
 };
 
 type JournalEvent = { readonly checksum: number; readonly delivered: boolean };
@@ -51,7 +54,8 @@ const clockSkewMsMax = 3_600_000;
 
 /** Throws when NATS or the folder cannot be read. */
 export async function reconcile(options: ReconcileOptions): Promise<Reconciliation> {
-  const journal = await readJournal(options.folder, options.sinceMs);
+  const reports = new ReportedCostSums();
+  const journal = await readJournal(options.folder, options.sinceMs, reports);
   const stream = await readStream(options);
   const booked = options.bookedIds === undefined ? undefined : countIds(options.bookedIds);
   const unseen = [...journal].filter(([id]) => !stream.has(id));
@@ -65,6 +69,7 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciliati
     differing: [...journal].filter(([id, { checksum }]) => differs(checksum, stream.get(id))).map(([id]) => id),
     missingInDatabase: booked === undefined ? [] : [...stream.keys()].filter((id) => !booked.has(id)),
     doubledInDatabase: [...(booked ?? [])].filter(([, count]) => count > 1).map(([id]) => id),
+    reported: reports.sums,
   };
 }
 
@@ -72,7 +77,11 @@ function differs(checksum: number, event: StreamEvent | undefined): boolean {
   return event?.checksum !== undefined && event.checksum !== checksum;
 }
 
-async function readJournal(folder: string, sinceMs: number): Promise<ReadonlyMap<string, JournalEvent>> {
+async function readJournal(
+  folder: string,
+  sinceMs: number,
+  reports: ReportedCostSums,
+): Promise<ReadonlyMap<string, JournalEvent>> {
   const { segments, undelivered } = await recover(journalFiles, folder);
   const events = new Map<string, JournalEvent>();
   for (const segment of segments) {
@@ -83,9 +92,11 @@ async function readJournal(folder: string, sinceMs: number): Promise<ReadonlyMap
       0,
       (frame, offset) => {
         const record = frame.type === recordType.final ? readEventRecord(frame.payload) : undefined;
-        if (record !== undefined && timeOf(record.message) >= sinceMs) {
-          events.set(record.eventId, { checksum: crc32(record.message), delivered: !waiting.has(offset) });
-        }
+        if (record === undefined) return undefined;
+        const event = fromBinary(UsageEventSchema, record.message);
+        if (timeOf(event) < sinceMs) return undefined;
+        events.set(record.eventId, { checksum: crc32(record.message), delivered: !waiting.has(offset) });
+        reports.add(event);
         return undefined;
       },
       segment.bytes,
@@ -141,11 +152,10 @@ function readMessage(message: JsMsg): {
   if (message.headers?.get("Content-Type") !== "application/x-protobuf") {
     return { eventId, timeMs: Number.POSITIVE_INFINITY, checksum: undefined };
   }
-  return { eventId, timeMs: timeOf(message.data), checksum: crc32(message.data) };
+  return { eventId, timeMs: timeOf(fromBinary(UsageEventSchema, message.data)), checksum: crc32(message.data) };
 }
 
-function timeOf(payload: Uint8Array): number {
-  const { eventTime } = fromBinary(UsageEventSchema, payload);
+function timeOf({ eventTime }: UsageEvent): number {
   return eventTime === undefined ? 0 : timestampMs(eventTime);
 }
 

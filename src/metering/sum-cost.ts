@@ -23,7 +23,20 @@ export function sumCost(costs: readonly (Cost | undefined)[]): Cost | undefined 
     items,
     priceListVersion: known.findLast((cost) => cost.priceListVersion !== "")?.priceListVersion ?? "",
     incomplete: known.some((cost) => cost.incomplete),
+    ...sumReported(known),
   };
+}
+
+/** Nothing when no provider has said what its attempt cost. */
+function sumReported(costs: readonly Cost[]): Pick<Cost, "reportedNanoUsd" | "comparedNanoUsd"> {
+  let reportedNanoUsd: bigint | undefined;
+  let comparedNanoUsd = 0n;
+  for (const cost of costs) {
+    if (cost.reportedNanoUsd === undefined) continue;
+    reportedNanoUsd = (reportedNanoUsd ?? 0n) + cost.reportedNanoUsd;
+    comparedNanoUsd += cost.comparedNanoUsd ?? cost.totalNanoUsd;
+  }
+  return reportedNanoUsd === undefined ? {} : { reportedNanoUsd, comparedNanoUsd };
 }
 
 function addItem(items: CostItem[], item: CostItem): void {

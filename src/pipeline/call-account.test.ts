@@ -81,6 +81,23 @@ describe("the account of a call", () => {
     expect(event.attempts.map(({ costNanoUsd }) => costNanoUsd)).toEqual([6n, 15n]);
   });
 
+  it("keeps what a provider reports beside our price, and compares it with the price of the same attempts alone", () => {
+    const { account } = open();
+    const facts = { responseModel: "", serviceTier: "", finishReason: 0 } as const;
+    for (const reportedCostNanoUsd of [undefined, 7n]) {
+      const usage = create(UsageSchema, { outputTokens: 2 });
+      account.endAttempt(account.beginAttempt(planned), {
+        ...nothingSeen,
+        usage,
+        facts: { ...facts, reportedCostNanoUsd },
+        outcome: AttemptOutcome.FAILED,
+      });
+    }
+    const event = account.toFinalEvent({ outcome: Outcome.FAILED, failure: undefined });
+    expect(event.attempts.map(({ reportedCostNanoUsd }) => reportedCostNanoUsd)).toEqual([undefined, 7n]);
+    expect(event.cost).toMatchObject({ totalNanoUsd: 12n, reportedNanoUsd: 7n, comparedNanoUsd: 6n });
+  });
+
   it("does not know what was consumed when no attempt says so", () => {
     const { account } = open();
     account.endAttempt(account.beginAttempt(planned), { ...nothingSeen, outcome: AttemptOutcome.FAILED });

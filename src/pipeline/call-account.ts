@@ -53,7 +53,9 @@ export type AttemptEnd = {
   readonly headers: HttpHeaders;
   /** `undefined`: nothing is known to have been consumed. */
   readonly usage: Usage | undefined;
-  readonly facts?: Pick<CompletionFacts, "responseModel" | "serviceTier" | "finishReason"> | undefined;
+  readonly facts?:
+    | Pick<CompletionFacts, "responseModel" | "serviceTier" | "finishReason" | "reportedCostNanoUsd">
+    | undefined;
 };
 
 const operationByMethod = {
@@ -154,7 +156,7 @@ export class CallAccount {
       this.finishReason = end.facts.finishReason;
     }
     if (end.outcome === AttemptOutcome.SERVED) this.servedBy = planned;
-    if (end.usage !== undefined) this.#charge(record, planned, end.usage);
+    if (end.usage !== undefined) this.#charge(record, planned, end.usage, end.facts?.reportedCostNanoUsd);
   }
 
   /** Usage over all attempts; `undefined`: nothing is known to have been consumed. */
@@ -194,7 +196,7 @@ export class CallAccount {
     return this.#toEvent(end.outcome, end.failure, this.usage);
   }
 
-  #charge(record: Attempt, planned: PlannedTarget, usage: Usage): void {
+  #charge(record: Attempt, planned: PlannedTarget, usage: Usage, reportedNanoUsd: bigint | undefined): void {
     const { target } = planned;
     const cost = this.#pricer.price(usage, {
       providerId: target.providerId,
@@ -206,6 +208,11 @@ export class CallAccount {
     });
     record.usage = usage;
     record.costNanoUsd = cost.totalNanoUsd;
+    if (reportedNanoUsd !== undefined) {
+      record.reportedCostNanoUsd = reportedNanoUsd;
+      cost.reportedNanoUsd = reportedNanoUsd;
+      cost.comparedNanoUsd = cost.totalNanoUsd;
+    }
     this.#usages.push(usage);
     this.#costs.push(cost);
     this.#usage = undefined;

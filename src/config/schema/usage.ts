@@ -5,6 +5,7 @@ import { duration, path, secret, size } from "./scalars.ts";
 
 const natsUrlRule =
   'must be an address with nats:// or tls://, without user and password, e.g. "nats://127.0.0.1:4222"';
+const driftRule = "must be a fraction from 0.001 to 10, e.g. 0.05";
 const inboxRule = 'must be tokens of letters, digits, _ and -, joined by "."';
 
 const connection = {
@@ -78,6 +79,14 @@ export const pricesSection = z.strictObject({
     .optional()
     .describe(
       "File with prices of your own: a list of `{ provider, model, input, output, cache_read, … }`, in nano-USD per million units.",
+    ),
+  drift_threshold: z
+    .number({ error: driftRule })
+    .min(0.001, driftRule)
+    .max(10, driftRule)
+    .prefault(defaults.driftThreshold)
+    .describe(
+      "Difference between the costs that a provider reports and ours above which is warned, e.g. 0.05 for 5 %.",
     ),
 });
 

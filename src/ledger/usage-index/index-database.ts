@@ -20,7 +20,7 @@ export type IndexCursor = { readonly ordinal: number; readonly bootId: string; r
 
 export type PlacedEvent = { readonly ordinal: number; readonly offset: number; readonly event: IndexedEvent };
 
-const version = "1";
+const version = "2";
 const metricColumns = metrics.join(", ");
 const metricDefinitions = metrics.map((name) => `${name} INTEGER NOT NULL`).join(", ");
 /** Narrow sums know no end users and no labels, of which there may be very many. */
@@ -335,6 +335,8 @@ function toSums(row: Readonly<Record<string, unknown>>): Readonly<Record<Metric,
     cost: of("cost"),
     saved: of("saved"),
     duration_ms: of("duration_ms"),
+    reported_cost: of("reported_cost"),
+    compared_cost: of("compared_cost"),
   };
 }
 

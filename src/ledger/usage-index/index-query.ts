@@ -45,6 +45,8 @@ export const metrics = [
   "cost",
   "saved",
   "duration_ms",
+  "reported_cost",
+  "compared_cost",
 ] as const;
 export type Metric = (typeof metrics)[number];
 

@@ -64,5 +64,7 @@ function metricsOf(event: ReadEvent): Readonly<Record<Metric, bigint>> {
     cost: event.costNanoUsd,
     saved: event.savedNanoUsd,
     duration_ms: BigInt(Math.round(event.durationMs)),
+    reported_cost: event.reportedNanoUsd,
+    compared_cost: event.comparedNanoUsd,
   };
 }

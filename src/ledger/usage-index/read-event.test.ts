@@ -36,7 +36,12 @@ it("reads what protobuf-es wrote, whatever else stands in the event", () => {
           cacheWriteInputTokens: count,
           reasoningOutputTokens: count,
         }),
-        cost: fc.record({ totalNanoUsd: nanoUsd, priceListVersion: fc.string() }),
+        cost: fc.record({
+          totalNanoUsd: nanoUsd,
+          priceListVersion: fc.string(),
+          reportedNanoUsd: nanoUsd,
+          comparedNanoUsd: nanoUsd,
+        }),
       }),
       fc.integer({ min: 0, max: 4_000_000_000_000 }),
       fc.integer({ min: 0, max: 1_000_000 }),
@@ -72,6 +77,8 @@ it("reads what protobuf-es wrote, whatever else stands in the event", () => {
           reasoningTokens: usage.reasoningOutputTokens,
           costNanoUsd: fields.cost.totalNanoUsd,
           savedNanoUsd: fields.savedNanoUsd,
+          reportedNanoUsd: fields.cost.reportedNanoUsd,
+          comparedNanoUsd: fields.cost.comparedNanoUsd,
           durationMs,
         });
       },

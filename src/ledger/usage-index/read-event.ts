@@ -26,6 +26,8 @@ export type ReadEvent = {
   reasoningTokens: number;
   costNanoUsd: bigint;
   savedNanoUsd: bigint;
+  reportedNanoUsd: bigint;
+  comparedNanoUsd: bigint;
   durationMs: number;
 };
 
@@ -71,6 +73,12 @@ const usageFields: Fields<ReadEvent> = {
 const costFields: Fields<ReadEvent> = {
   1: (reader, event) => {
     event.costNanoUsd = BigInt(reader.int64());
+  },
+  5: (reader, event) => {
+    event.reportedNanoUsd = BigInt(reader.int64());
+  },
+  6: (reader, event) => {
+    event.comparedNanoUsd = BigInt(reader.int64());
   },
 };
 
@@ -141,6 +149,8 @@ export function readEvent(payload: Uint8Array): ReadEvent {
     reasoningTokens: 0,
     costNanoUsd: 0n,
     savedNanoUsd: 0n,
+    reportedNanoUsd: 0n,
+    comparedNanoUsd: 0n,
     durationMs: 0,
   };
   readFields(new BinaryReader(payload), payload.length, eventFields, event);

@@ -279,6 +279,8 @@ function toUsageRow(row: SumRow, query: Pick<SumQuery, "groupBy" | "groupByLabel
     costNanoUsd: sums.cost,
     savedNanoUsd: sums.saved,
     durationMs: sums.duration_ms,
+    reportedCostNanoUsd: sums.reported_cost,
+    comparedCostNanoUsd: sums.compared_cost,
   });
 }
 

@@ -14,10 +14,17 @@ export function toReportedCostNanoUsd(usage: JsonRecord | undefined, topLevelCos
   const ticks = asNumber(usage?.["cost_in_usd_ticks"]);
   if (ticks !== undefined) return toNanoUsd(ticks / ticksByNanoUsd);
   const usd =
-    asNumber(usage?.["cost"]) ??
+    costAtOpenRouter(usage) ??
     asNumber(asObject(usage?.["cost"])?.["total_cost"]) ??
     asNumber(asObject(topLevelCost)?.["usd"]);
   return usd === undefined ? undefined : toNanoUsd(usd * 1e9);
+}
+
+/** With a key of the caller's own at the provider behind it, `cost` is the fee alone; the provider's bill stands beside it. */
+function costAtOpenRouter(usage: JsonRecord | undefined): number | undefined {
+  const cost = asNumber(usage?.["cost"]);
+  if (cost === undefined || usage?.["is_byok"] !== true) return cost;
+  return cost + (asNumber(asObject(usage["cost_details"])?.["upstream_inference_cost"]) ?? 0);
 }
 
 function toNanoUsd(amount: number): bigint | undefined {

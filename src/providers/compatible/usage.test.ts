@@ -67,6 +67,8 @@ it("counts Anthropic's cache writes by time to live when they add up", () => {
 it.each([
   [{ cost: 0.0001925 }, undefined, 192_500n],
   [{ cost: { total_cost: 0.00619 } }, undefined, 6_190_000n],
+  [{ cost: 0.0001, is_byok: true, cost_details: { upstream_inference_cost: 0.002 } }, undefined, 2_100_000n],
+  [{ cost: 0.002, is_byok: false, cost_details: { upstream_inference_cost: 0.002 } }, undefined, 2_000_000n],
   [{ cost_in_usd_ticks: 1_777_000 }, undefined, 177_700n],
   [undefined, { usd: 0.00010715625 }, 107_156n],
   [{ cost: -1 }, undefined, undefined],
