@@ -110,7 +110,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     instance,
     ...config.usage.journal,
     delivery: config.usage.nats === undefined ? "keep" : "outbox",
-    reprice: (event) => repriceLost(event, config, providers, catalogue),
+    reprice: (start, usage) => repriceLost(start, usage, config, providers, catalogue),
     onPoisoned: options.onPoisoned,
     log: ledgerLog(log),
     now: clock.nowMs,

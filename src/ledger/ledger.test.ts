@@ -7,6 +7,7 @@ import {
   CostSchema,
   ErrorReason,
   Outcome,
+  type Usage,
   type UsageEvent,
   UsageEventSchema,
   UsageSchema,
@@ -23,6 +24,7 @@ const eventOf = (eventId: string): UsageEvent =>
     eventId,
     principal: { projectId: "search" },
     usage: { inputTokens: 100, source: UsageSource.ESTIMATED },
+    attempts: [{ number: 1, provider: "openai", providerId: "main", providerModel: "m", serviceTier: "flex" }],
   });
 
 const finalOf = (eventId: string): UsageEvent =>
@@ -99,6 +101,7 @@ describe("the ledger", () => {
   it("closes a call that a crash cut off, once, with the last counts it wrote and their price", async () => {
     const first = await open();
     await first.start(eventOf("without-progress"));
+    await first.start(create(UsageEventSchema, { ...eventOf("nowhere"), attempts: [] }));
     await first.start(eventOf("with-progress"));
     first.progress("with-progress", create(UsageSchema, { inputTokens: 95, outputTokens: 7 }));
     first.progress("with-progress", create(UsageSchema, { inputTokens: 95, outputTokens: 40 }));
@@ -107,19 +110,22 @@ describe("the ledger", () => {
     await crash();
 
     nowMs += 5_000;
-    const reprice = (event: UsageEvent) =>
-      create(CostSchema, { totalNanoUsd: BigInt(event.usage?.outputTokens ?? 0) * 2n });
+    const reprice = (_start: UsageEvent, usage: Usage) =>
+      create(CostSchema, { totalNanoUsd: BigInt(usage.outputTokens ?? 0) * 2n });
     const second = await open({ reprice });
-    expect(second.figures.lostEvents).toBe(2);
+    expect(second.figures.lostEvents).toBe(3);
     await second.close();
     await (await open()).close();
 
     const lost = (await finals()).filter((event) => event.outcome === Outcome.LOST);
-    expect(lost.map((event) => event.eventId).sort()).toEqual(["with-progress", "without-progress"]);
+    expect(lost.map((event) => event.eventId).sort()).toEqual(["nowhere", "with-progress", "without-progress"]);
     const withProgress = lost.find((event) => event.eventId === "with-progress");
     expect(withProgress).toMatchObject({
       usage: { inputTokens: 95, outputTokens: 40, source: UsageSource.ESTIMATED },
       cost: { totalNanoUsd: 80n },
+      attempts: [
+        { usage: { inputTokens: 95, outputTokens: 40 }, costNanoUsd: 80n, providerId: "main", serviceTier: "" },
+      ],
       eventTime: { seconds: BigInt(nowMs / 1000) },
       instanceBootId: second.bootId,
       statusCode: 14,
@@ -127,7 +133,11 @@ describe("the ledger", () => {
     const withoutProgress = lost.find((event) => event.eventId === "without-progress");
     expect(withoutProgress?.usage).toMatchObject({ inputTokens: 100, source: UsageSource.ESTIMATED });
     expect(withoutProgress?.usage?.outputTokens).toBeUndefined();
-    expect(lost.map((event) => event.instanceSequence)).toEqual([1n, 2n]);
+    expect(withoutProgress?.attempts[0]?.usage).toEqual(withoutProgress?.usage);
+    // No target was found for it: nothing was sent, and nothing consumed.
+    const nowhere = lost.find((event) => event.eventId === "nowhere");
+    expect([nowhere?.usage, nowhere?.cost]).toEqual([undefined, undefined]);
+    expect(lost.map((event) => event.instanceSequence)).toEqual([1n, 2n, 3n]);
     await first.close();
   });
 

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type Cost, type Usage, type UsageEvent, UsageEventSchema, UsageSchema } from "../contract.ts";
+import { type Usage, type UsageEvent, UsageEventSchema, UsageSchema } from "../contract.ts";
 import { compileEncoder } from "../encoding/compile-encoder.ts";
 import { type FolderLock, lockFolder } from "./journal/folder-lock.ts";
 import { recordType } from "./journal/frame.ts";
@@ -11,7 +11,7 @@ import { Journal, type JournalEntry, type JournalOwner } from "./journal/journal
 import { type Durability, type JournalFiles, journalFiles } from "./journal/journal-files.ts";
 import { type Recovered, recover } from "./journal/recover.ts";
 import type { Segment } from "./journal/segment.ts";
-import { toLostEvent } from "./lost-event.ts";
+import { type RepriceLost, toLostEvent } from "./lost-event.ts";
 import { Outbox } from "./outbox.ts";
 import { ReaderFloor } from "./reader-floor.ts";
 
@@ -36,7 +36,7 @@ export type LedgerOptions = {
   /** `outbox`: events wait for a publisher. `keep`: nobody publishes, and segments age from their last write. */
   readonly delivery: "outbox" | "keep";
   /** What the estimated usage of a lost call costs; `undefined`: not known. */
-  readonly reprice: (event: UsageEvent) => Cost | undefined;
+  readonly reprice: RepriceLost;
   /** The disk has failed: nothing is taken any more, and the process should end. */
   readonly onPoisoned: (error: Error) => void;
   /** Milliseconds that a group of records took until it was durable. */

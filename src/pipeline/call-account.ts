@@ -187,7 +187,11 @@ export class CallAccount {
   /** The event as far as it is known before a provider is called: what recovery has to go by. */
   toStartEvent(estimated: Usage, first: PlannedTarget | undefined): UsageEvent {
     const event = this.#toEvent(Outcome.UNSPECIFIED, undefined, estimated);
-    if (first !== undefined) event.attempts = [newAttempt(1, first)];
+    if (first === undefined) return event;
+    const attempt = newAttempt(1, first);
+    // Not yet what the provider says, but all that a price can go by.
+    attempt.serviceTier = this.#request?.serviceTier ?? "";
+    event.attempts = [attempt];
     return event;
   }
 
@@ -274,6 +278,7 @@ function newAttempt(number: number, { target }: PlannedTarget): Attempt {
     providerRequestId: "",
     costNanoUsd: 0n,
     serviceTier: "",
+    providerId: target.providerId,
   };
 }
 

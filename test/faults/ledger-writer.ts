@@ -77,6 +77,7 @@ function eventOf(eventId: string): UsageEvent {
     principal,
     operation: Operation.CHAT,
     usage,
+    attempts: [{ number: 1, provider: "openai", providerModel: "m" }],
     startTime: timestampFromMs(now()),
   });
 }

@@ -109,6 +109,7 @@ describe("a gateway that is killed in the middle of its calls", () => {
       differing: [],
       missingInDatabase: [],
       doubledInDatabase: [],
+      reported: [],
     });
   });
 });

@@ -56,10 +56,11 @@ export class Stage {
     return this.#options.yaml;
   }
 
-  /** Another life over the same folder; the one before must have ended. */
-  async restart(): Promise<void> {
+  /** Another life over the same folder, perhaps with another config; the one before must have ended. */
+  async restart(change: (yaml: string) => string = (yaml) => yaml): Promise<void> {
     this.client.close();
-    this.gateway = await startGateway({ ...this.#options, folder: this.gateway.folder });
+    const yaml = change(this.#options.yaml);
+    this.gateway = await startGateway({ ...this.#options, yaml, folder: this.gateway.folder });
     this.client = new TestClient(this.gateway.port);
   }
 
