@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { jetstream } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
+import { connect, headers } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { UsageEventSchema } from "../../src/contract.ts";
 import { setUpStream } from "../../src/ledger/nats-setup.ts";
+import { toEventMessage } from "../../src/ledger/publisher/event-message.ts";
 import { type NatsServer, startNats } from "../../test/nats-server.ts";
-import { BillingDatabase } from "./billing-database.ts";
+import { BillingDatabase, type Booked } from "./billing-database.ts";
 import { consumeUsage } from "./consume-usage.ts";
 
 const subject = "llmgateway.usage.v1.search.chat.succeeded";
@@ -65,5 +66,44 @@ describe("the billing consumer", () => {
     await running;
     reading.close();
     database.close();
+  });
+
+  it("books events in CloudEvents JSON as it books those in protobuf", async () => {
+    const event = create(UsageEventSchema, {
+      eventId: "json-1",
+      principal: { projectId: "search" },
+      usage: { inputTokens: 12 },
+      cost: { totalNanoUsd: 9_007_199_254_740_993n },
+    });
+    const message = toEventMessage(event, toBinary(UsageEventSchema, event), "cloudevents-json");
+    const connection = await connect({ servers: server.url });
+    const withHeaders = headers();
+    for (const [name, value] of message.headers) withHeaders.set(name, value);
+    await jetstream(connection).publish(subject, message.payload, { headers: withHeaders });
+    await connection.close();
+    const path = join(folder, "json.sqlite");
+    const abort = new AbortController();
+    const database = new BillingDatabase(path);
+    const booked: Booked[] = [];
+    const running = consumeUsage({
+      nats: { servers: server.url },
+      database,
+      onBooked: (batch) => booked.push(batch),
+      signal: abort.signal,
+    });
+    await vi.waitFor(() => expect(booked).toEqual([{ booked: 1, duplicates: 0, unreadable: 0 }]), { timeout: 10_000 });
+    abort.abort();
+    await running;
+    database.close();
+    const reading = new DatabaseSync(path);
+    const row = reading.prepare("SELECT event_id, project_id, input_tokens, cost_nano_usd FROM usage_event");
+    row.setReadBigInts(true);
+    expect(row.get()).toEqual({
+      event_id: "json-1",
+      project_id: "search",
+      input_tokens: 12n,
+      cost_nano_usd: 9_007_199_254_740_993n,
+    });
+    reading.close();
   });
 });

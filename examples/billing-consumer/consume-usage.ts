@@ -1,10 +1,9 @@
 // A durable pull consumer of usage events: takes a batch, books it in one transaction, acknowledges after the commit. A
 // crash between the two means that the batch comes again, and the key on the event id drops it.
-import { fromBinary } from "@bufbuild/protobuf";
 import { type Consumer, type JsMsg, jetstream } from "@nats-io/jetstream";
 import { type ConnectionOptions, connect } from "@nats-io/transport-node";
-import { type UsageEvent, UsageEventSchema } from "../../src/contract.ts";
 import type { BillingDatabase, Booked } from "./billing-database.ts";
+import { readUsageMessage } from "./read-usage-message.ts";
 
 export type ConsumeOptions = {
   /** Servers and credentials, as the NATS client takes them. */
@@ -58,18 +57,11 @@ async function bookBatch(consumer: Consumer, { database, onBooked }: ConsumeOpti
   for await (const message of await consumer.fetch({ max_messages: batchMax, expires: batchWaitMs }))
     messages.push(message);
   if (messages.length === 0) return;
-  const booked = database.book(messages.map((message) => ({ event: read(message.data), payload: message.data })));
+  const booked = database.book(
+    messages.map((message) => ({ event: readUsageMessage(message), payload: message.data })),
+  );
   for (const message of messages) message.ack();
   onBooked?.(booked);
-}
-
-function read(payload: Uint8Array): UsageEvent | undefined {
-  try {
-    const event = fromBinary(UsageEventSchema, payload);
-    return event.eventId === "" ? undefined : event;
-  } catch {
-    return undefined; // Kept aside by the database, for a human to look at.
-  }
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
