@@ -36,7 +36,8 @@ type Tally = {
   tornTails: number;
 };
 
-const faults = ["none", "none", "ENOSPC", "none", "EIO"] as const;
+/** SYNC: the disk takes the bytes and fails to make them durable. */
+const faults = ["none", "none", "ENOSPC", "none", "EIO", "none", "SYNC"] as const;
 const clockShiftsMs = [0, -3_600_000, 0, 86_400_000, -60_000, 0, 0] as const;
 
 export async function runCrashSuite(options: SuiteOptions): Promise<SuiteReport> {

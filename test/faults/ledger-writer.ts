@@ -1,6 +1,6 @@
 // One life of a writer under the crash suite: opens the ledger, publishes, and makes calls until it is killed. Says on
 // its standard output what it knows to be durable, one line each, so that the suite can hold the ledger to it.
-//   ledger-writer.ts FOLDER NATS_URL LIFE FAULT CLOCK_SHIFT_MS      FAULT: none | ENOSPC | EIO
+//   ledger-writer.ts FOLDER NATS_URL LIFE FAULT CLOCK_SHIFT_MS      FAULT: none | ENOSPC | EIO | SYNC
 import { writeSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -20,7 +20,7 @@ const say = (line: string): void => {
   writeSync(1, `${line}\n`);
 };
 
-/** After a number of groups the disk fails for a while (ENOSPC) or for good (EIO), in the middle of a write. */
+/** After a number of groups the disk fails for a while (ENOSPC) or for good (EIO) in the middle of a write, or at its sync. */
 function failing(code: string): JournalFiles {
   let writes = 0;
   return {
@@ -31,12 +31,12 @@ function failing(code: string): JournalFiles {
         ...file,
         write: (buffer, offset, length, position, done) => {
           writes += 1;
-          const fails = writes > 40 && (code === "EIO" || writes % 40 < 3);
+          const fails = writes > 40 && (code !== "ENOSPC" || writes % 40 < 3);
+          const taken = code === "SYNC" ? length : Math.ceil(length / 2);
           if (!fails) file.write(buffer, offset, length, position, done);
           else {
-            file.write(buffer, offset, Math.ceil(length / 2), position, () =>
-              done(Object.assign(new Error(`${code}: injected`), { code }), 0),
-            );
+            const error = Object.assign(new Error(`${code}: injected`), { code: code === "SYNC" ? "EIO" : code });
+            file.write(buffer, offset, taken, position, () => done(error, 0));
           }
         },
       };
