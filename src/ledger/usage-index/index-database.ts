@@ -12,61 +12,35 @@ import {
   type Tail,
   type TailQuery,
 } from "./index-query.ts";
+import { cuts, indexSchema, indexVersion, keyColumnsOf, widthsOf } from "./index-schema.ts";
 import type { IndexedEvent } from "./indexed-event.ts";
-import { floorTo, listSql, type Sql, sumSql, tailSql } from "./usage-sql.ts";
+import { type Belongs, RollupBatch } from "./rollup-batch.ts";
+import { sumInPieces } from "./sum-in-pieces.ts";
+import { listSql, type Sql, sumSql, tailSql, type UserRange, usersSql } from "./usage-sql.ts";
 
 /** How far the journal was read: everything before `offset` in the segment `ordinal` of the life `bootId`. */
 export type IndexCursor = { readonly ordinal: number; readonly bootId: string; readonly offset: number };
 
 export type PlacedEvent = { readonly ordinal: number; readonly offset: number; readonly event: IndexedEvent };
 
-const version = "2";
 const metricColumns = metrics.join(", ");
-const metricDefinitions = metrics.map((name) => `${name} INTEGER NOT NULL`).join(", ");
-/** Narrow sums know no end users and no labels, of which there may be very many. */
-const rollups = ["core_minute", "core_hour", "full_hour", "full_day", "full_month"] as const;
-type Rollup = (typeof rollups)[number];
-/** Group ids that are remembered; past it the memory starts anew. */
-const groupsRememberedMax = 100_000;
+/** Ids that are remembered of a kind; past it the memory starts anew. */
+const rememberedMax = 50_000;
 /** Segments have less than 4 GiB, so a place is one number: ordinal times this, plus offset. */
 const placeFactor = 1n << 32n;
 
-const schema = `
-  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE core_group (id INTEGER PRIMARY KEY, project TEXT NOT NULL, key TEXT NOT NULL, team TEXT NOT NULL,
-    organisation TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL, operation TEXT NOT NULL, outcome TEXT NOT NULL,
-    UNIQUE (project, key, team, organisation, model, provider, operation, outcome));
-  CREATE TABLE full_group (id INTEGER PRIMARY KEY, core_id INTEGER NOT NULL, end_user TEXT NOT NULL, labels TEXT NOT NULL,
-    UNIQUE (core_id, end_user, labels));
-  CREATE TABLE label (full_id INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (full_id, key)) WITHOUT ROWID;
-  CREATE TABLE event (place INTEGER PRIMARY KEY, event_id TEXT NOT NULL, time_ms INTEGER NOT NULL, project TEXT NOT NULL,
-    core_id INTEGER NOT NULL, full_id INTEGER NOT NULL, workflow_run TEXT NOT NULL, replaced INTEGER NOT NULL DEFAULT 0, ${metricDefinitions},
-    payload BLOB NOT NULL);
-  CREATE UNIQUE INDEX event_by_id ON event (event_id);
-  CREATE INDEX event_by_time ON event (time_ms);
-  CREATE INDEX event_by_project ON event (project, time_ms);
-  CREATE INDEX event_by_workflow ON event (workflow_run, time_ms) WHERE workflow_run <> '';
-  ${rollups
-    .map(
-      (name) =>
-        `CREATE TABLE ${name} (bucket INTEGER NOT NULL, group_id INTEGER NOT NULL, ${metricDefinitions}, PRIMARY KEY (bucket, group_id)) WITHOUT ROWID;`,
-    )
-    .join("\n")}
-`;
-
-type MinuteSums = {
-  readonly minuteMs: number;
-  readonly group: { readonly core: number; readonly full: number };
-  readonly values: bigint[];
-};
-type Sums = { readonly table: Rollup; readonly bucket: number; readonly group: number; readonly values: bigint[] };
+/** Ids of rows that many events share. */
+type Core = Pick<Belongs, "projectGroup" | "core">;
+type LabelSet = Pick<Belongs, "labelValues"> & { readonly labelSet: number };
 
 export class IndexDatabase {
   readonly #database: DatabaseSync;
   readonly #insertEvent: StatementSync;
-  readonly #insertLabel: StatementSync;
-  readonly #upserts: Readonly<Record<Rollup, StatementSync>>;
-  readonly #groups = new Map<string, { readonly core: number; readonly full: number }>();
+  readonly #insertPayload: StatementSync;
+  /** By the name of the table. */
+  readonly #upserts = new Map<string, StatementSync>();
+  readonly #cores = new Map<string, Core>();
+  readonly #labelSets = new Map<string, LabelSet>();
   readonly #cursorOf: StatementSync;
   /** Added to the ordinals of a journal that was begun anew, so that places go on. */
   #ordinalBase: number;
@@ -93,29 +67,26 @@ export class IndexDatabase {
     try {
       this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384");
       const tables = this.#database.prepare("SELECT COUNT(*) AS n FROM sqlite_schema").get();
-      if (tables?.["n"] === 0) this.#database.exec(`BEGIN; ${schema} COMMIT`);
+      if (tables?.["n"] === 0) this.#database.exec(`BEGIN; ${indexSchema} COMMIT`);
       this.#cursorOf = this.#database.prepare("SELECT value FROM meta WHERE name = ?");
-      if (tables?.["n"] === 0) this.#setMeta("version", version);
-      else if (this.#meta("version") !== version) throw new Error("the usage index is of another version");
+      if (tables?.["n"] === 0) this.#setMeta("version", indexVersion);
+      else if (this.#meta("version") !== indexVersion) throw new Error("the usage index is of another version");
       this.#ordinalBase = Number(this.#meta("ordinalBase") ?? "0");
       this.#cursor = readCursor(this.#meta("cursor"));
       const marks = (count: number): string => Array.from({ length: count }, () => "?").join(", ");
       this.#insertEvent = this.#database.prepare(
-        `INSERT OR IGNORE INTO event (place, event_id, time_ms, project, core_id, full_id, workflow_run, payload, ${metricColumns}) VALUES (${marks(8 + metrics.length)})`,
+        `INSERT OR IGNORE INTO event (place, event_id, time_ms, project, core_id, set_id, end_user, workflow_run, ${metricColumns}) VALUES (${marks(8 + metrics.length)})`,
       );
-      this.#insertLabel = this.#database.prepare("INSERT OR IGNORE INTO label (full_id, key, value) VALUES (?, ?, ?)");
-      const upsert = (table: Rollup): StatementSync =>
-        this.#database.prepare(
-          `INSERT INTO ${table} (bucket, group_id, ${metricColumns}) VALUES (${marks(2 + metrics.length)})
-           ON CONFLICT (bucket, group_id) DO UPDATE SET ${metrics.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}`,
-        );
-      this.#upserts = {
-        core_minute: upsert("core_minute"),
-        core_hour: upsert("core_hour"),
-        full_hour: upsert("full_hour"),
-        full_day: upsert("full_day"),
-        full_month: upsert("full_month"),
-      };
+      this.#insertPayload = this.#database.prepare("INSERT INTO payload (place, payload) VALUES (?, ?)");
+      for (const cut of cuts) {
+        const key = keyColumnsOf[cut].map(([name]) => name).join(", ");
+        for (const width of widthsOf[cut]) {
+          const upsert = `INSERT INTO ${cut}_${width} (${key}, ${metricColumns})
+            VALUES (${marks(keyColumnsOf[cut].length + metrics.length)})
+            ON CONFLICT (${key}) DO UPDATE SET ${metrics.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}`;
+          this.#upserts.set(`${cut}_${width}`, this.#database.prepare(upsert));
+        }
+      }
     } catch (error) {
       this.#database.close();
       throw error;
@@ -137,28 +108,29 @@ export class IndexDatabase {
   apply(events: readonly PlacedEvent[], cursor: IndexCursor): void {
     this.#database.exec("BEGIN IMMEDIATE");
     try {
-      const minutes = new Map<string, MinuteSums>();
-      for (const placed of events) this.#take(placed, minutes);
-      for (const { table, bucket, group, values } of toRollups(minutes)) {
-        this.#upserts[table].run(bucket, group, ...values);
+      const batch = new RollupBatch();
+      for (const placed of events) this.#take(placed, batch);
+      for (const { cut, width, key, values } of batch.rows()) {
+        this.#upserts.get(`${cut}_${width}`)?.run(...key, ...values);
       }
       this.#setMeta("cursor", JSON.stringify(cursor));
       this.#database.exec("COMMIT");
     } catch (error) {
       this.#database.exec("ROLLBACK");
-      this.#groups.clear(); // They may name rows that were rolled back.
+      this.#cores.clear(); // They may name rows that were rolled back.
+      this.#labelSets.clear();
       throw error;
     }
     this.#cursor = cursor;
   }
 
+  /** One row more than `limit` when there are more. */
   sum(query: SumQuery): readonly SumRow[] {
-    const width = query.groupBy.length + query.groupByLabels.length;
-    return this.#all(sumSql(query)).map((row) => ({
-      bucketMs: Number(row["b"]),
-      values: Array.from({ length: width }, (_, index) => String(row[`v${index}`])),
-      sums: toSums(row),
-    }));
+    return sumInPieces(query, {
+      sum: (piece, users) => this.#sumPiece(piece, users),
+      times: () => this.#times(),
+      users: (range, count) => this.#all(usersSql(range, count)).map((row) => String(row["end_user"])),
+    });
   }
 
   list(query: ListQuery): readonly EventRow[] {
@@ -182,73 +154,113 @@ export class IndexDatabase {
     this.#database.close();
   }
 
-  #take({ ordinal, offset, event }: PlacedEvent, minutes: Map<string, MinuteSums>): void {
-    const group = this.#groupOf(event);
+  #sumPiece(query: SumQuery, users: UserRange | undefined): readonly SumRow[] {
+    const width = query.groupBy.length + query.groupByLabels.length;
+    return this.#all(sumSql(query, users)).map((row) => ({
+      bucketMs: Number(row["b"]),
+      values: Array.from({ length: width }, (_, index) => String(row[`v${index}`])),
+      sums: toSums(row),
+    }));
+  }
+
+  #times(): { readonly firstMs: number; readonly lastMs: number } | undefined {
+    // Two questions: each is the end of an index, and both in one would be a scan of it.
+    const [first] = this.#all({ text: "SELECT MIN(time_ms) AS t FROM event", parameters: [] });
+    const [last] = this.#all({ text: "SELECT MAX(time_ms) AS t FROM event", parameters: [] });
+    if (typeof first?.["t"] !== "bigint") return undefined;
+    return { firstMs: Number(first["t"]), lastMs: Number(last?.["t"]) };
+  }
+
+  #take({ ordinal, offset, event }: PlacedEvent, batch: RollupBatch): void {
+    const { projectGroup, core } = this.#coreOf(event.core);
+    const { labelSet, labelValues } = this.#labelSetOf(event.labels);
     const place = BigInt(ordinal + this.#ordinalBase) * placeFactor + BigInt(offset);
     const values = metrics.map((name) => event.metrics[name]);
     const [project] = event.core;
-    const { eventId, timeMs, workflowRun, payload } = event;
+    const { eventId, timeMs, endUser, workflowRun } = event;
     const done = this.#insertEvent.run(
       place,
       eventId,
       timeMs,
       project,
-      group.core,
-      group.full,
+      core,
+      labelSet,
+      endUser,
       workflowRun,
-      payload,
       ...values,
     );
     if (done.changes === 0) return; // Taken before: the journal was read again.
-    addToMinute(minutes, timeMs, group, values);
-    if (event.correctsEventId !== "") this.#replace(event.correctsEventId, minutes);
+    this.#insertPayload.run(place, event.payload);
+    batch.add({ timeMs, projectGroup, core, endUser, labelValues }, values);
+    if (event.correctsEventId !== "") this.#replace(event.correctsEventId, batch);
   }
 
   /** Takes the sums of a corrected event out again; an event that another instance wrote is not here. */
-  #replace(eventId: string, minutes: Map<string, MinuteSums>): void {
+  #replace(eventId: string, batch: RollupBatch): void {
     const row = this.#all({
-      text: `SELECT time_ms, full_id, core_id, ${metricColumns} FROM event WHERE event_id = ? AND replaced = 0`,
+      text: `SELECT e.time_ms, e.end_user, e.core_id, e.set_id, c.project_group, ${metricColumns}
+        FROM event e JOIN core_group c ON c.id = e.core_id WHERE e.event_id = ? AND e.replaced = 0`,
       parameters: [eventId],
     })[0];
     if (row === undefined) return;
     this.#database.prepare("UPDATE event SET replaced = 1 WHERE event_id = ?").run(eventId);
+    const labels = { text: "SELECT value_id FROM label WHERE set_id = ?", parameters: [Number(row["set_id"])] };
     const taken = toSums(row);
-    const group = { core: Number(row["core_id"]), full: Number(row["full_id"]) };
-    addToMinute(
-      minutes,
-      Number(row["time_ms"]),
-      group,
+    const belongs: Belongs = {
+      timeMs: Number(row["time_ms"]),
+      projectGroup: Number(row["project_group"]),
+      core: Number(row["core_id"]),
+      endUser: String(row["end_user"]),
+      labelValues: this.#all(labels).map((label) => Number(label["value_id"])),
+    };
+    batch.add(
+      belongs,
       metrics.map((name) => -taken[name]),
     );
   }
 
-  #groupOf(event: IndexedEvent): { readonly core: number; readonly full: number } {
-    const labels = JSON.stringify(event.labels);
-    const key = JSON.stringify([event.core, event.endUser, labels]);
-    const known = this.#groups.get(key);
+  #coreOf(names: IndexedEvent["core"]): Core {
+    const key = JSON.stringify(names);
+    const known = this.#cores.get(key);
     if (known !== undefined) return known;
-    const core = this.#idOf(
-      "core_group",
-      ["project", "key", "team", "organisation", "model", "provider", "operation", "outcome"],
-      event.core,
-    );
-    const full = this.#idOf("full_group", ["core_id", "end_user", "labels"], [core, event.endUser, labels]);
-    for (const [name, value] of event.labels) this.#insertLabel.run(full, name, value);
-    if (this.#groups.size >= groupsRememberedMax) this.#groups.clear();
-    const group = { core, full };
-    this.#groups.set(key, group);
-    return group;
+    const [project, keyId, team, organisation, model, provider, operation, outcome] = names;
+    const projectGroup = this.#idOf("project_group", { project, team, organisation }).id;
+    const columns = { project, key: keyId, team, organisation, model, provider, operation, outcome };
+    const core = { projectGroup, core: this.#idOf("core_group", columns, { project_group: projectGroup }).id };
+    remember(this.#cores, key, core);
+    return core;
   }
 
-  #idOf(table: "core_group" | "full_group", columns: readonly string[], values: readonly (string | number)[]): number {
-    const where = columns.map((name) => `${name} = ?`).join(" AND ");
-    const found = this.#database.prepare(`SELECT id FROM ${table} WHERE ${where}`).get(...values);
-    if (found !== undefined) return Number(found["id"]);
-    const marks = columns.map(() => "?").join(", ");
-    const done = this.#database
-      .prepare(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${marks})`)
-      .run(...values);
-    return Number(done.lastInsertRowid);
+  #labelSetOf(labels: IndexedEvent["labels"]): LabelSet {
+    const key = JSON.stringify(labels);
+    const known = this.#labelSets.get(key);
+    if (known !== undefined) return known;
+    const labelValues = labels.map(([name, value]) => this.#idOf("label_value", { key: name, value }).id);
+    const { id, isNew } = this.#idOf("label_set", { labels: key });
+    if (isNew) {
+      const insert = this.#database.prepare("INSERT INTO label (set_id, key, value_id) VALUES (?, ?, ?)");
+      for (const [index, [name]] of labels.entries()) insert.run(id, name, labelValues[index] ?? 0);
+    }
+    const set = { labelSet: id, labelValues };
+    remember(this.#labelSets, key, set);
+    return set;
+  }
+
+  /** The row with these columns, which is made when there is none; `more` is what else a new row has. */
+  #idOf(
+    table: "project_group" | "core_group" | "label_set" | "label_value",
+    columns: Readonly<Record<string, string>>,
+    more: Readonly<Record<string, number>> = {},
+  ): { readonly id: number; readonly isNew: boolean } {
+    const where = Object.keys(columns).map((name) => `${name} = ?`);
+    const values = Object.values(columns);
+    const found = this.#database.prepare(`SELECT id FROM ${table} WHERE ${where.join(" AND ")}`).get(...values);
+    if (found !== undefined) return { id: Number(found["id"]), isNew: false };
+    const row = { ...columns, ...more };
+    const names = Object.keys(row);
+    const marks = names.map(() => "?").join(", ");
+    const insert = this.#database.prepare(`INSERT INTO ${table} (${names.join(", ")}) VALUES (${marks})`);
+    return { id: Number(insert.run(...Object.values(row)).lastInsertRowid), isNew: true };
   }
 
   #all(sql: Sql): readonly Readonly<Record<string, unknown>>[] {
@@ -267,47 +279,9 @@ export class IndexDatabase {
   }
 }
 
-/** Each event is added once; the five rollups are made of the minutes of a batch, of which there are few. */
-function addToMinute(
-  minutes: Map<string, MinuteSums>,
-  timeMs: number,
-  group: { readonly core: number; readonly full: number },
-  values: readonly bigint[],
-): void {
-  const minuteMs = floorTo("minute", timeMs);
-  const key = `${minuteMs} ${group.full}`;
-  const held = minutes.get(key);
-  if (held === undefined) minutes.set(key, { minuteMs, group, values: [...values] });
-  else addValues(held.values, values);
-}
-
-function toRollups(minutes: ReadonlyMap<string, MinuteSums>): Iterable<Sums> {
-  const sums = new Map<string, Sums>();
-  for (const { minuteMs, group, values } of minutes.values()) {
-    add(sums, "core_minute", minuteMs, group.core, values);
-    add(sums, "core_hour", floorTo("hour", minuteMs), group.core, values);
-    add(sums, "full_hour", floorTo("hour", minuteMs), group.full, values);
-    add(sums, "full_day", floorTo("day", minuteMs), group.full, values);
-    add(sums, "full_month", floorTo("month", minuteMs), group.full, values);
-  }
-  return sums.values();
-}
-
-function add(sums: Map<string, Sums>, table: Rollup, bucket: number, group: number, values: readonly bigint[]): void {
-  const key = `${table} ${bucket} ${group}`;
-  const held = sums.get(key);
-  if (held === undefined) {
-    sums.set(key, { table, bucket, group, values: [...values] });
-    return;
-  }
-  addValues(held.values, values);
-}
-
-function addValues(sums: bigint[], values: readonly bigint[]): void {
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index];
-    if (value !== undefined && value !== 0n) sums[index] = (sums[index] ?? 0n) + value;
-  }
+function remember<Value>(memory: Map<string, Value>, key: string, value: Value): void {
+  if (memory.size >= rememberedMax) memory.clear();
+  memory.set(key, value);
 }
 
 function readCursor(text: string | undefined): IndexCursor | undefined {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { floorTo, split } from "./usage-sql.ts";
+import { floorTo, split } from "./time-buckets.ts";
 
 const sources = ["month", "day", "hour", "minute"] as const;
 const time = fc.integer({ min: Date.UTC(2025, 0), max: Date.UTC(2027, 0) });

@@ -15,12 +15,12 @@ import {
   UsageDimension,
   type UsageEvent,
   UsageEventSchema,
-  type UsageFilterSchema,
   UsageInterval,
   type UsageRow,
   WatchUsageEventsRequestSchema,
 } from "../../contract.ts";
 import { openLedger, type UsageLedger } from "../ledger.ts";
+import { filterOf, isAsked, keyOf, rowKeyOf } from "./testing/asked-usage.ts";
 import { UsageReader } from "./usage-reader.ts";
 import type { UsageScope } from "./usage-scope.ts";
 
@@ -81,6 +81,18 @@ describe("the usage index", () => {
   type Question = Omit<MessageInitShape<typeof QueryUsageRequestSchema>, "$typeName">;
   const query = async (question: Question, scope: UsageScope = everything): Promise<UsageRow[]> =>
     (await reader.query(scope, create(QueryUsageRequestSchema, { filter: {}, ...question }))).rows;
+
+  /** Every row, page by page; each page but the last is full. */
+  async function queryAll(question: Question): Promise<UsageRow[]> {
+    const rows: UsageRow[] = [];
+    for (let pageToken = ""; ; ) {
+      const page = await reader.query(everything, create(QueryUsageRequestSchema, { ...question, pageToken }));
+      rows.push(...page.rows);
+      pageToken = page.nextPageToken;
+      if (pageToken === "") return rows;
+      expect(page.rows).toHaveLength(question.pageSize ?? 0);
+    }
+  }
 
   it("shows a call as soon as its end was acknowledged", async () => {
     for (let index = 1; index <= 20; index += 1) {
@@ -149,14 +161,20 @@ describe("the usage index", () => {
       ),
       project: word("search", "chat"),
       key: word("k1", "k2"),
-      user: word("u1", "u2", ""),
+      user: word("u1", "u2", "u3", "u4", "u5", "u6", "u7", ""),
       model: word("m1", "m2"),
       outcome: fc.constantFrom(Outcome.SUCCEEDED, Outcome.LOST),
       task: word("x", "y", ""),
+      tenant: word("t1", "t2", ""),
       run: word("r1", ""),
       tokens: fc.integer({ min: 0, max: 1_000 }),
+      /** Place of an earlier event that this one replaces, now and then. */
+      corrects: fc.option(fc.nat({ max: 399 }), { freq: 5, nil: undefined }),
     });
+    const replaced = new Set<string>();
     for (const shape of fc.sample(shapes, 400)) {
+      const corrected = shape.corrects === undefined ? undefined : events[shape.corrects];
+      if (corrected !== undefined) replaced.add(corrected.eventId);
       events.push(
         await record({
           eventTime: timestampFromMs(startMs + shape.at),
@@ -168,8 +186,12 @@ describe("the usage index", () => {
           },
           model: shape.model,
           outcome: shape.outcome,
-          labels: shape.task === "" ? {} : { task: shape.task },
+          labels: {
+            ...(shape.task === "" ? {} : { task: shape.task }),
+            ...(shape.tenant === "" ? {} : { tenant: shape.tenant }),
+          },
           workflowRunId: shape.run,
+          correctsEventId: corrected?.eventId ?? "",
           usage: { inputTokens: shape.tokens },
         }),
       );
@@ -197,24 +219,26 @@ describe("the usage index", () => {
         UsageDimension.MODEL,
         UsageDimension.OUTCOME,
       ]),
-      byTask: fc.boolean(),
+      byLabels: fc.subarray(["task", "tenant"]),
       interval: fc.constantFrom(...Object.values(UsageInterval).filter((value) => typeof value === "number")),
+      pageSize: fc.constantFrom(3, 40, 10_000),
     });
     await fc.assert(
       fc.asyncProperty(questions, async (asked) => {
         const filter = filterOf(asked);
         const expected = new Map<string, { n: bigint; tokens: bigint }>();
-        for (const event of events.filter((candidate) => isAsked(candidate, asked))) {
+        const counted = events.filter(({ eventId }) => !replaced.has(eventId));
+        for (const event of counted.filter((candidate) => isAsked(candidate, asked))) {
           const atMs = event.eventTime === undefined ? 0 : timestampMs(event.eventTime);
           const key = keyOf(event, atMs, asked);
           const sum = expected.get(key) ?? { n: 0n, tokens: 0n };
           expected.set(key, { n: sum.n + 1n, tokens: sum.tokens + BigInt(event.usage?.inputTokens ?? 0) });
         }
-        const rows = await query({
-          pageSize: 10_000,
+        const rows = await queryAll({
+          pageSize: asked.pageSize,
           filter,
-          groupBy: asked.groupBy,
-          groupByLabels: asked.byTask ? ["task"] : [],
+          groupBy: [...asked.groupBy],
+          groupByLabels: [...asked.byLabels],
           interval: asked.interval,
         });
         const found = new Map(
@@ -379,76 +403,3 @@ describe("the usage index", () => {
     ).rejects.toMatchObject({ reason: ErrorReason.INVALID_REQUEST });
   });
 });
-
-type Asked = {
-  readonly from: number | undefined;
-  readonly to: number | undefined;
-  readonly projects: string[];
-  readonly keys: string[];
-  readonly models: string[];
-  readonly outcomes: Outcome[];
-  readonly task: string;
-  readonly run: string;
-  readonly groupBy: readonly UsageDimension[];
-  readonly byTask: boolean;
-  readonly interval: UsageInterval;
-};
-
-function filterOf(asked: Asked): MessageInitShape<typeof UsageFilterSchema> {
-  return {
-    ...(asked.from === undefined ? {} : { startTime: timestampFromMs(asked.from) }),
-    ...(asked.to === undefined ? {} : { endTime: timestampFromMs(asked.to) }),
-    projectIds: asked.projects,
-    keyIds: asked.keys,
-    models: asked.models,
-    outcomes: asked.outcomes,
-    labels: asked.task === "" ? {} : { task: asked.task },
-    workflowRunId: asked.run,
-  };
-}
-
-function isAsked(event: UsageEvent, asked: Asked): boolean {
-  const atMs = event.eventTime === undefined ? 0 : timestampMs(event.eventTime);
-  const takes = <T>(list: readonly T[], value: T): boolean => list.length === 0 || list.includes(value);
-  return [
-    atMs >= (asked.from ?? -Infinity),
-    atMs < (asked.to ?? Infinity),
-    takes(asked.projects, event.principal?.projectId ?? ""),
-    takes(asked.keys, event.principal?.keyId ?? ""),
-    takes(asked.models, event.model),
-    takes(asked.outcomes, event.outcome),
-    asked.task === "" || event.labels["task"] === asked.task,
-    asked.run === "" || event.workflowRunId === asked.run,
-  ].every(Boolean);
-}
-
-function keyOf(event: UsageEvent, atMs: number, asked: Asked): string {
-  const dimensions = asked.groupBy.map((dimension) => {
-    if (dimension === UsageDimension.PROJECT) return event.principal?.projectId;
-    if (dimension === UsageDimension.END_USER) return event.principal?.endUserId;
-    if (dimension === UsageDimension.MODEL) return event.model;
-    return event.outcome === Outcome.LOST ? "lost" : "succeeded";
-  });
-  return JSON.stringify([bucketOf(atMs, asked), dimensions, asked.byTask ? (event.labels["task"] ?? "") : ""]);
-}
-
-function rowKeyOf(row: UsageRow, asked: Asked): string {
-  const names = new Map<UsageDimension, string>([
-    [UsageDimension.PROJECT, "project"],
-    [UsageDimension.END_USER, "end_user"],
-    [UsageDimension.MODEL, "model"],
-    [UsageDimension.OUTCOME, "outcome"],
-  ]);
-  const dimensions = asked.groupBy.map((dimension) => row.dimensions[names.get(dimension) ?? ""]);
-  const bucket = row.bucketStartTime === undefined ? undefined : timestampMs(row.bucketStartTime);
-  return JSON.stringify([bucket, dimensions, asked.byTask ? row.labels["task"] : ""]);
-}
-
-function bucketOf(atMs: number, { interval, from }: Asked): number | undefined {
-  const date = new Date(atMs);
-  if (interval === UsageInterval.UNSPECIFIED) return from;
-  if (interval === UsageInterval.MONTH) return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
-  if (interval === UsageInterval.DAY) return date.setUTCHours(0, 0, 0, 0);
-  if (interval === UsageInterval.HOUR) return date.setUTCMinutes(0, 0, 0);
-  return date.setUTCSeconds(0, 0);
-}
