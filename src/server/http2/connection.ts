@@ -2,22 +2,24 @@
 // in one system call (`output.ts`). Server push, priorities and CONNECT are not served.
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
-import { ResetGuard } from "./reset-guard.ts";
 import { ConnectionError, ErrorCode } from "./error-code.ts";
 import {
   Flag,
   FrameType,
   frameHeadBytes,
   framePayloadMax,
+  headerTableDefaultBytes,
   initialWindowBytes,
   preface,
   windowBytesMax,
 } from "./frame.ts";
-import { HeaderDecoder } from "./hpack/header-decoder.ts";
+import { FrameWriter } from "./frame-writer.ts";
 import { encodeHeaders } from "./hpack/encode-headers.ts";
+import { HeaderDecoder } from "./hpack/header-decoder.ts";
 import { Output } from "./output.ts";
-import { readPeerSettings, writeSettings } from "./settings.ts";
 import { RequestHeaders } from "./request-headers.ts";
+import { ResetGuard } from "./reset-guard.ts";
+import { readPeerSettings, writeSettings } from "./settings.ts";
 import { Stream } from "./stream.ts";
 
 export type ConnectionOptions = {
@@ -60,6 +62,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #onRequest: RequestHandler;
   readonly #output: Output;
+  readonly #writer: FrameWriter;
   readonly #decoder = new HeaderDecoder();
   readonly #guard = new ResetGuard();
   readonly #streams = new Map<number, Stream>();
@@ -78,7 +81,6 @@ export class Connection {
   #receiveWindow: number;
   #uncredited = 0;
   #peerWindow = initialWindowBytes;
-  #peerFrameMax: number = framePayloadMax;
   #isClosing = false;
   #isDead = false;
   #isPaused = false;
@@ -91,6 +93,7 @@ export class Connection {
     this.#options = options;
     this.#onRequest = onRequest;
     this.#output = new Output(socket);
+    this.#writer = new FrameWriter(this.#output);
     this.#receiveWindow = options.connectionWindowBytes;
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
     socket.on("drain", () => this.#drained());
@@ -122,30 +125,17 @@ export class Connection {
   }
 
   writeHeaders(streamId: number, headers: OutgoingHttpHeaders, isEnd: boolean): void {
-    const block = encodeHeaders(headers);
-    const end = isEnd ? Flag.END_STREAM : 0;
-    for (let at = 0; at === 0 || at < block.length; at += this.#peerFrameMax) {
-      const length = Math.min(this.#peerFrameMax, block.length - at);
-      const last = at + length === block.length ? Flag.END_HEADERS : 0;
-      if (at === 0) {
-        this.#writeFrame(FrameType.HEADERS, end | last, streamId, block, at, length);
-      } else {
-        this.#writeFrame(FrameType.CONTINUATION, last, streamId, block, at, length);
-      }
-    }
+    this.#writer.writeHeaders(streamId, encodeHeaders(headers), isEnd);
   }
 
   /** The caller has looked at the windows. */
   writeData(streamId: number, bytes: Buffer): void {
     this.#sendWindow -= bytes.length;
-    for (let at = 0; at < bytes.length; at += this.#peerFrameMax) {
-      const length = Math.min(this.#peerFrameMax, bytes.length - at);
-      this.#writeFrame(FrameType.DATA, 0, streamId, bytes, at, length);
-    }
+    this.#writer.writeData(streamId, bytes);
   }
 
   writeEnd(streamId: number): void {
-    this.#reserveFrame(FrameType.DATA, Flag.END_STREAM, streamId, 0);
+    this.#writer.writeEmpty(FrameType.DATA, Flag.END_STREAM, streamId);
   }
 
   writeReset(streamId: number, code: number): void {
@@ -156,11 +146,11 @@ export class Connection {
         break;
       }
     }
-    this.#writeWord(FrameType.RST_STREAM, streamId, code);
+    this.#writer.writeWord(FrameType.RST_STREAM, streamId, code);
   }
 
   writeWindowUpdate(streamId: number, bytes: number): void {
-    this.#writeWord(FrameType.WINDOW_UPDATE, streamId, bytes);
+    this.#writer.writeWord(FrameType.WINDOW_UPDATE, streamId, bytes);
   }
 
   /** Received bytes that need no room any more. */
@@ -172,10 +162,9 @@ export class Connection {
     this.#uncredited = 0;
   }
 
-  forget(stream: Stream, uncredited: number): void {
+  forget(stream: Stream): void {
     this.#streams.delete(stream.id);
     this.#waiting.delete(stream);
-    this.credit(uncredited);
     this.#endIfIdle();
   }
 
@@ -186,8 +175,9 @@ export class Connection {
     try {
       this.#readFrames(this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]));
     } catch (error) {
+      this.#fail(error instanceof ConnectionError ? error.code : ErrorCode.INTERNAL_ERROR);
+      // A bug of ours: the frame was read by half, so that nothing more may be read, and somebody has to hear of it.
       if (!(error instanceof ConnectionError)) throw error;
-      this.#fail(error);
     }
     if (this.#output.backlogBytes > limits.backlogBytes && !this.#isPaused) {
       this.#isPaused = true;
@@ -228,24 +218,32 @@ export class Connection {
     }
     switch (type) {
       case FrameType.DATA:
-        return this.#readData(bytes, start, length, flags, streamId);
+        this.#readData(bytes, start, length, flags, streamId);
+        break;
       case FrameType.HEADERS:
-        return this.#readHeaders(bytes, start, length, flags, streamId);
+        this.#readHeaders(bytes, start, length, flags, streamId);
+        break;
       case FrameType.CONTINUATION:
-        return this.#readContinuation(bytes, start, length, flags);
+        this.#readContinuation(bytes, start, length, flags);
+        break;
       case FrameType.RST_STREAM:
-        return this.#readReset(bytes, start, length, streamId);
+        this.#readReset(bytes, start, length, streamId);
+        break;
       case FrameType.SETTINGS:
-        return this.#readSettings(bytes, start, length, flags, streamId);
+        this.#readSettings(bytes, start, length, flags, streamId);
+        break;
       case FrameType.PING:
-        return this.#readPing(bytes, start, length, flags, streamId);
+        this.#readPing(bytes, start, length, flags, streamId);
+        break;
       case FrameType.WINDOW_UPDATE:
-        return this.#readWindowUpdate(bytes, start, length, streamId);
+        this.#readWindowUpdate(bytes, start, length, streamId);
+        break;
       case FrameType.PRIORITY:
-        return this.#readPriority(bytes, start, length, streamId);
+        this.#readPriority(bytes, start, length, streamId);
+        break;
       case FrameType.GOAWAY:
         if (streamId !== 0) throw protocolError("GOAWAY on a stream");
-        return;
+        break;
       case FrameType.PUSH_PROMISE:
         throw protocolError("a client does not push");
       default:
@@ -268,7 +266,7 @@ export class Connection {
       return;
     }
     const code = stream.receive(from === to ? undefined : bytes.subarray(from, to), length, isEnd);
-    if (code !== ErrorCode.NO_ERROR) stream.reset(code);
+    if (code !== ErrorCode.NO_ERROR) this.#resetFor(stream, code);
   }
 
   #readHeaders(bytes: Buffer, start: number, length: number, flags: number, streamId: number): void {
@@ -310,7 +308,7 @@ export class Connection {
     } else if (streamId > this.#lastStreamId) {
       this.#lastStreamId = streamId;
       this.#openStream(streamId, isEnd, fields);
-    } else if (!this.#recentResets.has(streamId)) {
+    } else if (!this.#isLate(streamId)) {
       throw new ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS on a stream that is closed");
     }
   }
@@ -338,12 +336,12 @@ export class Connection {
 
   #takeTrailers(stream: Stream, isEnd: boolean, fields: RequestHeaders): void {
     if (stream.isRemoteEnded) {
-      stream.reset(ErrorCode.STREAM_CLOSED);
+      this.#resetFor(stream, ErrorCode.STREAM_CLOSED);
     } else if (!isEnd || !fields.isTrailers) {
-      stream.reset(ErrorCode.PROTOCOL_ERROR);
+      this.#resetFor(stream, ErrorCode.PROTOCOL_ERROR);
     } else {
       const code = stream.endRemote();
-      if (code !== ErrorCode.NO_ERROR) stream.reset(code);
+      if (code !== ErrorCode.NO_ERROR) this.#resetFor(stream, code);
     }
   }
 
@@ -364,10 +362,13 @@ export class Connection {
       throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS have six bytes each");
     }
     if (isAck) return;
-    const { windowBytes, framePayloadBytes } = readPeerSettings(bytes, start, length);
-    this.#peerFrameMax = Math.min(framePayloadBytes ?? this.#peerFrameMax, framePayloadMax);
+    this.#assertCalm(); // Each may touch every stream.
+    const { windowBytes, headerTableBytes } = readPeerSettings(bytes, start, length);
+    if (headerTableBytes !== undefined && headerTableBytes < headerTableDefaultBytes) {
+      this.#writer.emptyTable();
+    }
     if (windowBytes !== undefined) this.#changeWindows(windowBytes);
-    this.#reserveFrame(FrameType.SETTINGS, Flag.ACK, 0, 0);
+    this.#writer.writeEmpty(FrameType.SETTINGS, Flag.ACK, 0);
     this.#pump();
   }
 
@@ -390,7 +391,7 @@ export class Connection {
       this.#overdueTimer = undefined;
       return;
     }
-    this.#writeFrame(FrameType.PING, Flag.ACK, 0, bytes, start, length);
+    this.#writer.writeFrame(FrameType.PING, Flag.ACK, 0, bytes, start, length);
   }
 
   #readWindowUpdate(bytes: Buffer, start: number, length: number, streamId: number): void {
@@ -409,9 +410,9 @@ export class Connection {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return; // It has just ended, and the peer could not know.
     if (step === 0) {
-      stream.reset(ErrorCode.PROTOCOL_ERROR);
+      this.#resetFor(stream, ErrorCode.PROTOCOL_ERROR);
     } else if (!stream.enlargeWindow(step)) {
-      stream.reset(ErrorCode.FLOW_CONTROL_ERROR);
+      this.#resetFor(stream, ErrorCode.FLOW_CONTROL_ERROR);
     } else {
       this.#pump();
     }
@@ -434,23 +435,34 @@ export class Connection {
   /** A frame for a stream that we reset a moment ago means nothing; for any other that has ended it is an error. */
   #refuseLate(streamId: number): void {
     if (streamId > this.#lastStreamId) throw protocolError("DATA on a stream that was never opened");
-    if (this.#recentResets.has(streamId) || streamId > this.#servedStreamMax) return;
+    if (this.#isLate(streamId)) return;
     this.#assertCalm();
     this.writeReset(streamId, ErrorCode.STREAM_CLOSED);
+  }
+
+  /** It was on the way when we reset the stream, or said in GOAWAY that it is not served. */
+  #isLate(streamId: number): boolean {
+    return this.#recentResets.has(streamId) || streamId > this.#servedStreamMax;
   }
 
   #resetEven(streamId: number, code: number): void {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) {
+      this.#assertCalm();
       this.writeReset(streamId, code);
     } else {
-      stream.reset(code);
+      this.#resetFor(stream, code);
     }
   }
 
+  /** Because of what the peer sent. It counts as its own reset would, and frees a stream just as well (CVE-2025-8671). */
+  #resetFor(stream: Stream, code: number): void {
+    this.#assertCalm();
+    stream.reset(code);
+  }
+
   #assertCalm(): void {
-    if (!this.#guard.allows())
-      throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many streams that are reset");
+    if (!this.#guard.allows()) throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many resets or settings");
   }
 
   // Writing.
@@ -458,7 +470,7 @@ export class Connection {
   #greet(): void {
     const { maxStreams, streamWindowBytes, headerListBytesMax, connectionWindowBytes } = this.#options;
     const settings = writeSettings({ maxStreams, windowBytes: streamWindowBytes, headerListBytesMax });
-    this.#writeFrame(FrameType.SETTINGS, 0, 0, settings, 0, settings.length);
+    this.#writer.writeFrame(FrameType.SETTINGS, 0, 0, settings, 0, settings.length);
     this.writeWindowUpdate(0, connectionWindowBytes - initialWindowBytes);
   }
 
@@ -470,7 +482,7 @@ export class Connection {
       for (const stream of this.#waiting) {
         if (!this.mayWrite(1)) return;
         if (stream.isBlocked) continue;
-        hasSent = stream.pump(Math.min(this.#peerFrameMax, this.#sendWindow)) || hasSent;
+        hasSent = stream.pump(Math.min(framePayloadMax, this.#sendWindow)) || hasSent;
         if (stream.waitingBytes === 0) this.#waiting.delete(stream);
       }
     }
@@ -489,43 +501,20 @@ export class Connection {
     this.#overdueTimer = setTimeout(() => this.socket.destroy(), this.#options.pingTimeoutMs);
     this.#overdueTimer.unref();
     const opaque = Buffer.alloc(8);
-    this.#writeFrame(FrameType.PING, 0, 0, opaque, 0, opaque.length);
+    this.#writer.writeFrame(FrameType.PING, 0, 0, opaque, 0, opaque.length);
   }
 
   #writeGoAway(code: number): void {
-    const buffer = this.#reserveFrame(FrameType.GOAWAY, 0, 0, 8);
-    const at = this.#output.offset - 8;
-    buffer.writeUInt32BE(Math.min(this.#lastStreamId, this.#servedStreamMax), at);
-    buffer.writeUInt32BE(code, at + 4);
-  }
-
-  #writeWord(type: number, streamId: number, word: number): void {
-    const buffer = this.#reserveFrame(type, 0, streamId, 4);
-    buffer.writeUInt32BE(word, this.#output.offset - 4);
-  }
-
-  #writeFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, length: number): void {
-    const buffer = this.#reserveFrame(type, flags, streamId, length);
-    bytes.copy(buffer, this.#output.offset - length, start, start + length);
-  }
-
-  /** Writes the head; the payload ends at the output's offset. */
-  #reserveFrame(type: number, flags: number, streamId: number, length: number): Buffer {
-    const buffer = this.#output.reserve(frameHeadBytes + length);
-    const at = this.#output.offset;
-    buffer.writeUIntBE(length, at, 3);
-    buffer[at + 3] = type;
-    buffer[at + 4] = flags;
-    buffer.writeUInt32BE(streamId, at + 5);
-    this.#output.advance(frameHeadBytes + length);
-    return buffer;
+    this.#writer.writeGoAway(Math.min(this.#lastStreamId, this.#servedStreamMax), code);
   }
 
   // Ending.
 
-  #fail({ code }: ConnectionError): void {
+  #fail(code: number): void {
+    if (this.#isDead) return;
     this.#writeGoAway(code);
     this.#end();
+    this.#destroySoon();
   }
 
   #endIfIdle(): void {
@@ -536,10 +525,15 @@ export class Connection {
     if (this.#isDead) return;
     this.#isDead = true;
     this.#output.flush();
-    this.socket.end();
+    // What was answered may still wait for a slow reader: the time runs from when the system has it all. A peer that does
+    // not read at all is found by the PING that it cannot answer.
+    this.socket.end(() => this.#destroySoon());
     this.socket.resume();
-    setTimeout(() => this.socket.destroy(), limits.lingerMs).unref();
     this.#closeStreams();
+  }
+
+  #destroySoon(): void {
+    setTimeout(() => this.socket.destroy(), limits.lingerMs).unref();
   }
 
   #closed(): void {
@@ -550,7 +544,16 @@ export class Connection {
   }
 
   #closeStreams(): void {
-    for (const stream of [...this.#streams.values()]) stream.close(ErrorCode.CANCEL);
+    for (const stream of [...this.#streams.values()]) {
+      try {
+        stream.close(ErrorCode.CANCEL);
+      } catch (error) {
+        // A bug of ours, which somebody has to hear of; the other calls are to be ended all the same.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }
 

@@ -34,3 +34,5 @@ export const Setting = {
 /** Before any settings: section 6.9.2. */
 export const initialWindowBytes = 65_535;
 export const windowBytesMax = 0x7fffffff;
+/** Of HPACK, before any settings: section 6.5.2. */
+export const headerTableDefaultBytes = 4096;

@@ -1,5 +1,6 @@
 // What a connection writes in one turn of the event loop leaves in one system call, whichever streams it is of.
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 
 const bufferBytes = 32 * 1024;
 /** Buffers that no connection uses at the moment; more are left to the collector. */
@@ -10,11 +11,13 @@ const dirty: Output[] = [];
 
 export class Output {
   readonly #socket: Socket;
+  readonly #isEncrypted: boolean;
   #buffer: Buffer | undefined;
   #length = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    this.#isEncrypted = socket instanceof TLSSocket;
   }
 
   /** Written and not yet taken by the system. */
@@ -50,8 +53,16 @@ export class Output {
       release(buffer);
       return;
     }
-    this.#socket.write(length === buffer.length ? buffer : buffer.subarray(0, length));
-    // Nothing is left of it: the system has copied it.
+    const bytes = length === buffer.length ? buffer : buffer.subarray(0, length);
+    // Behind others it waits in the socket, and for a peer that does not read there may be thousands: only what is used of
+    // the buffer may be held then, and not all of it for a PING's 17 bytes. TLS lets every write wait.
+    if (length * 2 <= buffer.length && (this.#isEncrypted || this.#socket.writableLength > 0)) {
+      this.#socket.write(Buffer.from(bytes));
+      release(buffer);
+      return;
+    }
+    this.#socket.write(bytes);
+    // Nothing is left of it: the system has copied it. Otherwise it is the socket's, and the collector's after that.
     if (this.#socket.writableLength === 0) release(buffer);
   }
 }

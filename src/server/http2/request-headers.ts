@@ -12,7 +12,6 @@ const connectionNames: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: section 8.2.1 names them
 const badValuePattern = /[\0\r\n]/;
 
 /** Gathers one block. Fields past `listBytesMax` (names, values and 32 for each) are counted and not kept. */

@@ -4,7 +4,7 @@ const perSecond = 500;
 
 /**
  * Counts streams that end by a reset. One costs its sender nothing and us a call: a peer that floods us with them is told to
- * calm down (CVE-2023-44487, "rapid reset").
+ * calm down (CVE-2023-44487, "rapid reset"). SETTINGS count too, which real peers send a few times in all.
  */
 export class ResetGuard {
   #tokens = burst;

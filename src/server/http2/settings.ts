@@ -26,7 +26,7 @@ export function writeSettings({ maxStreams, windowBytes, headerListBytesMax }: O
 }
 
 /** What changes for us; `undefined`: not mentioned. */
-export type PeerSettings = { windowBytes?: number; framePayloadBytes?: number };
+export type PeerSettings = { windowBytes?: number; headerTableBytes?: number };
 
 /** Throws `ConnectionError` for a value that its setting cannot have. */
 export function readPeerSettings(bytes: Buffer, start: number, length: number): PeerSettings {
@@ -34,6 +34,9 @@ export function readPeerSettings(bytes: Buffer, start: number, length: number): 
   for (let at = start; at < start + length; at += settingBytes) {
     const value = bytes.readUInt32BE(at + 2);
     switch (bytes.readUInt16BE(at)) {
+      case Setting.HEADER_TABLE_SIZE:
+        settings.headerTableBytes = Math.min(value, settings.headerTableBytes ?? value);
+        break;
       case Setting.ENABLE_PUSH:
         if (value > 1) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1");
         break;
@@ -45,7 +48,6 @@ export function readPeerSettings(bytes: Buffer, start: number, length: number): 
         if (value < framePayloadMax || value > framePayloadLimit) {
           throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "MAX_FRAME_SIZE is between 2^14 and 2^24-1");
         }
-        settings.framePayloadBytes = value;
         break;
     }
   }

@@ -32,9 +32,11 @@ export class Stream {
   /** What the peer may still send. */
   #receiveWindow: number;
   readonly #receiveWindowMax: number;
-  /** Read by the listener, and not yet given back to the peer. */
+  /** Read by the listener, and not yet given back to the peer in this stream's window. */
   #uncredited = 0;
   #isHeld = false;
+  /** Came since the listener has had enough: not yet given back in the connection's window either. */
+  #heldBytes = 0;
   #contentBytesLeft: number | undefined;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
@@ -98,7 +100,7 @@ export class Stream {
   /** After `respond`. False: `onDrain` follows when it has left. */
   write(bytes: Buffer): boolean {
     if (this.#isClosed || this.#ending !== undefined) return false;
-    this.#send(bytes);
+    if (bytes.length > 0) this.#send(bytes);
     this.#needsDrain ||= this.isFull;
     return !this.isFull;
   }
@@ -121,6 +123,7 @@ export class Stream {
   /** The listener, who answered false to `onData`, wants more. */
   resume(): void {
     this.#isHeld = false;
+    this.#release();
     this.#credit();
   }
 
@@ -153,6 +156,8 @@ export class Stream {
 
   /** For the connection: a DATA frame; `flowBytes` is its length with the padding. Answers the error that it is. */
   receive(chunk: Buffer | undefined, flowBytes: number, isEnd: boolean): number {
+    // Released with the stream, whatever becomes of this frame: the connection's window must not shrink for good.
+    this.#heldBytes += flowBytes;
     if (this.#isRemoteEnded) return ErrorCode.STREAM_CLOSED;
     if (flowBytes > this.#receiveWindow) return ErrorCode.FLOW_CONTROL_ERROR;
     this.#receiveWindow -= flowBytes;
@@ -162,8 +167,12 @@ export class Stream {
       if (this.#contentBytesLeft < 0) return ErrorCode.PROTOCOL_ERROR;
     }
     if (chunk !== undefined && this.#listener?.onData(chunk) === false) this.#isHeld = true;
+    if (this.#isClosed) return ErrorCode.NO_ERROR; // By the listener.
     if (isEnd) return this.endRemote();
-    if (!this.#isHeld) this.#credit();
+    if (!this.#isHeld) {
+      this.#release();
+      this.#credit();
+    }
     return ErrorCode.NO_ERROR;
   }
 
@@ -172,8 +181,7 @@ export class Stream {
     if (this.#isRemoteEnded) return ErrorCode.STREAM_CLOSED;
     if (this.#contentBytesLeft !== undefined && this.#contentBytesLeft !== 0) return ErrorCode.PROTOCOL_ERROR;
     this.#isRemoteEnded = true;
-    this.#connection.credit(this.#uncredited);
-    this.#uncredited = 0;
+    this.#release();
     this.#listener?.onEnd();
     return ErrorCode.NO_ERROR;
   }
@@ -191,8 +199,8 @@ export class Stream {
     this.#rstCode = code;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#connection.forget(this, this.#uncredited);
-    this.#uncredited = 0;
+    this.#connection.forget(this);
+    this.#release();
     this.#listener?.onClose();
   }
 
@@ -237,9 +245,18 @@ export class Stream {
     this.close(ErrorCode.NO_ERROR);
   }
 
+  /**
+   * Gives the connection's window back at once, and not with this stream's: many streams, each below the half of its own,
+   * would use it up and wait for one another.
+   */
+  #release(): void {
+    const bytes = this.#heldBytes;
+    this.#heldBytes = 0;
+    this.#connection.credit(bytes);
+  }
+
   #credit(): void {
     if (this.#uncredited * 2 < this.#receiveWindowMax || this.#isRemoteEnded || this.#isClosed) return;
-    this.#connection.credit(this.#uncredited);
     this.#connection.writeWindowUpdate(this.id, this.#uncredited);
     this.#receiveWindow += this.#uncredited;
     this.#uncredited = 0;

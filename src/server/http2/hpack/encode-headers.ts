@@ -93,7 +93,6 @@ function makeRoom(bytes: number): void {
 }
 
 function assertSendable(name: string, value: string): void {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be sent
   if (/[\0\r\n]|[^\0-\xff]/.test(value)) throw new TypeError(`the header ${name} has a value that cannot be sent`);
 }
 

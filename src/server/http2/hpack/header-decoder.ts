@@ -1,5 +1,6 @@
 // Header blocks of requests: HPACK, RFC 7541. One for each connection, since blocks refer to what earlier ones brought.
 import { ConnectionError, ErrorCode } from "../error-code.ts";
+import { headerTableDefaultBytes } from "../frame.ts";
 import { decodeHuffman } from "./huffman.ts";
 import { staticTable } from "./static-table.ts";
 
@@ -11,7 +12,7 @@ export type HeaderField = {
 };
 
 /** The size of the dynamic table that we offer: the default, which is what a peer uses before it knows better. */
-const tableBytesMax = 4096;
+const tableBytesMax = headerTableDefaultBytes;
 const fieldOverheadBytes = 32;
 /** More than four bytes of continuation do not fit what lengths and indices can be. */
 const integerShiftMax = 28;
