@@ -3,6 +3,8 @@ import { ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 
 const headerBytes = 5;
+const gatheredBytesMin = 1024;
+const noBytes = Buffer.alloc(0);
 
 /** What was agreed on in the headers; with "gzip" a message is compressed only if its flag says so. */
 export type MessageEncoding = "identity" | "gzip";
@@ -12,7 +14,10 @@ export class MessageReader {
   readonly #messageBytesMax: number;
   readonly #encoding: MessageEncoding;
   #isCompressed = false;
-  #chunks: Buffer[] = [];
+  /** What came, as long as it came in one piece: the usual case, which costs no copy. */
+  #only: Buffer | undefined;
+  /** Copies of all pieces, when there were more; larger than what is in it. */
+  #gathered: Buffer | undefined;
   #bytes = 0;
   #messageBytes: number | undefined;
 
@@ -28,8 +33,7 @@ export class MessageReader {
 
   /** Throws as soon as it is clear that the body will not do, so that nothing large is kept. */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
+    this.#take(chunk);
     if (this.#messageBytes === undefined && this.#bytes >= headerBytes) {
       this.#messageBytes = this.#readHeader();
     }
@@ -67,10 +71,27 @@ export class MessageReader {
   }
 
   #joined(): Buffer {
-    const [first] = this.#chunks;
-    const whole = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
-    this.#chunks = [whole];
-    return whole;
+    return this.#gathered?.subarray(0, this.#bytes) ?? this.#only ?? noBytes;
+  }
+
+  /**
+   * Pieces are copied, not kept: each holds the whole read of the socket that it came in, so that a peer who sends a message
+   * byte by byte, with padding or PINGs between, would make us hold thousands of times what it may send.
+   */
+  #take(chunk: Buffer): void {
+    const before = this.#bytes;
+    this.#bytes += chunk.length;
+    if (before === 0) {
+      this.#only = chunk;
+      return;
+    }
+    if (this.#gathered === undefined || this.#gathered.length < this.#bytes) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes, gatheredBytesMin));
+      (this.#gathered ?? this.#only ?? noBytes).copy(larger, 0, 0, before);
+      this.#gathered = larger;
+      this.#only = undefined;
+    }
+    chunk.copy(this.#gathered, before);
   }
 }
 
