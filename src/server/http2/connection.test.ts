@@ -367,6 +367,16 @@ describe("endings", () => {
 });
 
 describe("what is written", () => {
+  it("refuses the rest of a request that was answered early, and no more of one that is whole", async () => {
+    await serve(answer);
+    const peer = await connect();
+    peer.send(request(1), request(3, {}, 0));
+    const { payload } = await peer.first(RST_STREAM, 3);
+    expect(payload.readUInt32BE()).toBe(ErrorCode.NO_ERROR);
+    await peer.ping();
+    expect(peer.frames.filter(({ type }) => type === RST_STREAM)).toHaveLength(1);
+  });
+
   it("does not get stuck behind nothing", async () => {
     await serve((stream) => {
       stream.respond({ ":status": 200 });

@@ -328,10 +328,10 @@ export class Connection {
       return;
     }
     const stream = new Stream(this, streamId, this.#peerWindow, this.#options.streamWindowBytes);
-    stream.openRequest(fields.isTooLong ? undefined : contentBytes);
+    stream.openRequest(fields.isTooLong ? undefined : contentBytes, isEnd);
     this.#streams.set(streamId, stream);
     this.#onRequest(stream, fields.headers, { headerBytes: fields.textBytes });
-    if (isEnd && !stream.isClosed) stream.endRemote();
+    if (isEnd) stream.tellEnd();
   }
 
   #takeTrailers(stream: Stream, isEnd: boolean, fields: RequestHeaders): void {

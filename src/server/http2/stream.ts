@@ -149,9 +149,18 @@ export class Stream {
     return this.#sendWindow <= 0;
   }
 
-  /** For the connection. `contentBytes`: what `content-length` promised. */
-  openRequest(contentBytes: number | undefined): void {
+  /**
+   * For the connection, before a listener may answer. `contentBytes`: what `content-length` promised. `isWhole`: no body comes;
+   * `tellEnd` follows.
+   */
+  openRequest(contentBytes: number | undefined, isWhole: boolean): void {
     this.#contentBytesLeft = contentBytes;
+    this.#isRemoteEnded = isWhole;
+  }
+
+  /** For the connection: of a request without a body. */
+  tellEnd(): void {
+    if (!this.#isClosed) this.#listener?.onEnd();
   }
 
   /** For the connection: a DATA frame; `flowBytes` is its length with the padding. Answers the error that it is. */
