@@ -21,6 +21,9 @@ import { createUuidV7Source } from "../src/pipeline/uuid-v7.ts";
 import type { ProviderSettings } from "../src/providers/provider.ts";
 import { createRouter } from "../src/routing/router.ts";
 import { EventEncoder } from "../src/server/grpc/encode-event.ts";
+import { encodeHeaders } from "../src/server/http2/hpack/encode-headers.ts";
+import { HeaderDecoder } from "../src/server/http2/hpack/header-decoder.ts";
+import { RequestHeaders } from "../src/server/http2/request-headers.ts";
 import { continueTrace } from "../src/telemetry/trace-context.ts";
 import type { ExchangeHandler, Upstream } from "../src/upstream/upstream.ts";
 import { validateComplete } from "../src/validation/validate-request.ts";
@@ -182,7 +185,62 @@ const settingsByWire: Readonly<Record<string, Partial<ProviderSettings>>> = {
   ollama: {},
 };
 
+/** As a gRPC client sends them from its second call on: what repeats is an index, the time limit and the trace are new. */
+function requestBlock(): Buffer {
+  const indexed = (index: number) => Buffer.from([0x80 | index]);
+  const literal = (name: string, value: string) =>
+    Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
+  const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  return Buffer.concat([
+    ...[3, 6].map(indexed),
+    // The newest has index 62.
+    ...keptFields.map((_, position) => indexed(61 + keptFields.length - position)),
+    ...[literal("grpc-timeout", "29999m"), literal("traceparent", trace)],
+  ]);
+}
+
+const keptFields: readonly (readonly [name: string, value: string])[] = [
+  [":path", "/llmgateway.v1.InferenceService/Complete"],
+  [":authority", "gateway.internal:50051"],
+  ["content-type", "application/grpc"],
+  ["user-agent", "grpc-go/1.84.0"],
+  ["te", "trailers"],
+  ["authorization", `Bearer ${"k".repeat(48)}`],
+];
+const headerDecoder = new HeaderDecoder();
+for (const [name, value] of keptFields) {
+  const texts = [name, value].map((text) => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]));
+  headerDecoder.decode(Buffer.concat([Buffer.from([0x40]), ...texts]), () => undefined);
+}
+const block = requestBlock();
+let answered = 0;
+
 const benches: readonly Bench[] = [
+  {
+    name: "decode a request's headers",
+    unit: "call",
+    perRun: 1,
+    run: () => {
+      const fields = new RequestHeaders(64 * 1024);
+      headerDecoder.decode(block, (field) => fields.add(field));
+      if (!fields.isRequest) throw new Error("no request");
+    },
+  },
+  {
+    name: "encode a response's headers and trailers",
+    unit: "call",
+    perRun: 1,
+    run: () => {
+      answered += 1;
+      encodeHeaders({
+        ":status": 200,
+        "content-type": "application/grpc",
+        "grpc-accept-encoding": "identity,gzip",
+        "x-request-id": `01990f2a-7b1c-7000-8000-${answered}`,
+      });
+      encodeHeaders({ "grpc-status": "0" });
+    },
+  },
   { name: "decode request", unit: "call", perRun: 1, run: () => void fromBinary(CompleteRequestSchema, requestBytes) },
   { name: "validate request", unit: "call", perRun: 1, run: () => void validateComplete(request) },
   { name: "unary call, all but sockets and disk", unit: "call", perRun: 1, run: () => unaryCall(unaryGateway) },
