@@ -1,5 +1,6 @@
-// Accounts in a file of the data folder, for a gateway of one process. A restart counts what the last life had leased and
-// not reported as spent; a clean stop gives it back before.
+// Accounts in a file of the data folder, for a gateway on one machine: of one process, or of several that ask the one that
+// has the file open. A restart counts what the last life had leased and not reported as spent; a clean stop gives it back
+// before.
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -16,6 +17,21 @@ import {
 
 export type EmbeddedLeaseStoreOptions = { readonly dataDir: string };
 
+/** One life of one process, as the accounts know it. */
+export interface LeaseHolder {
+  /** As in `LeaseStore`. */
+  exchange(exchange: LeaseExchange): Promise<LeaseGrant>;
+  /** The life is over: what it had leased and not given back counts as spent, since nobody knows better. */
+  end(): void;
+}
+
+export interface EmbeddedAccounts {
+  join(): LeaseHolder;
+  /** As in `LeaseStore`. */
+  used(key: string): Promise<bigint>;
+  close(): Promise<void>;
+}
+
 const schema = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
@@ -27,11 +43,18 @@ const limits = { groupMax: 200 } as const;
 /** Ended accounts are kept for so long, for questions about past periods. */
 const keptAfterEndMs = 400 * 86_400_000;
 
+/** The accounts for the only process that uses them; see `openEmbeddedAccounts`. */
+export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs: number): LeaseStore {
+  const accounts = openEmbeddedAccounts(options, nowMs);
+  const { exchange } = accounts.join();
+  return { exchange, used: accounts.used, close: accounts.close };
+}
+
 /**
  * Opens `<dataDir>/state.sqlite`. The file is locked for this process: a second gateway on the same folder would spend
  * the same money twice, so opening fails then. `nowMs`: for forgetting ended accounts.
  */
-export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs: number): LeaseStore {
+export function openEmbeddedAccounts(options: EmbeddedLeaseStoreOptions, nowMs: number): EmbeddedAccounts {
   mkdirSync(options.dataDir, { recursive: true });
   const database = new DatabaseSync(join(options.dataDir, "state.sqlite"));
   try {
@@ -45,7 +68,9 @@ export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs
   database.prepare("DELETE FROM account WHERE ends_at_ms < ?").run(nowMs - keptAfterEndMs);
 
   const waiting: Waiting[] = [];
-  const holder = randomUUID();
+  /** Every other holder is an earlier life, or one that has ended. */
+  const alive = new Set<string>();
+  const isDead = (holder: string): boolean => !alive.has(holder);
   const readRow = database.prepare("SELECT record FROM account WHERE key = ?");
   const writeRow = database.prepare("INSERT OR REPLACE INTO account (key, record, ends_at_ms) VALUES (?, ?, ?)");
 
@@ -54,9 +79,8 @@ export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs
     return typeof text === "string" ? parseAccount(text) : emptyAccount;
   }
 
-  function exchangeNow(exchange: LeaseExchange): LeaseGrant {
-    // There is one process: every other holder is an earlier life of it.
-    const before = closeLeases(read(exchange.account.key), (other) => other !== holder);
+  function exchangeNow({ holder, exchange }: Waiting): LeaseGrant {
+    const before = closeLeases(read(exchange.account.key), isDead);
     const { record, grant } = exchangeLease(before, holder, randomUUID(), exchange);
     writeRow.run(exchange.account.key, formatAccount(record), exchange.account.endsAtMs);
     return grant;
@@ -66,9 +90,10 @@ export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs
   function commit(): void {
     const group = waiting.splice(0, limits.groupMax);
     if (waiting.length > 0) setImmediate(commit);
+    if (group.length === 0) return; // Their holder has ended.
     try {
       database.exec("BEGIN IMMEDIATE");
-      const grants = group.map(({ exchange }) => exchangeNow(exchange));
+      const grants = group.map(exchangeNow);
       database.exec("COMMIT");
       group.forEach(({ resolve }, index) => {
         const grant = grants[index];
@@ -81,14 +106,27 @@ export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs
   }
 
   return {
-    exchange(exchange) {
-      return new Promise((resolve, reject) => {
-        waiting.push({ exchange, resolve, reject });
-        if (waiting.length === 1) setImmediate(commit);
-      });
+    join() {
+      const holder = randomUUID();
+      alive.add(holder);
+      return {
+        exchange: (exchange) =>
+          new Promise((resolve, reject) => {
+            waiting.push({ holder, exchange, resolve, reject });
+            if (waiting.length === 1) setImmediate(commit);
+          }),
+        end() {
+          alive.delete(holder);
+          const late = waiting.filter((one) => one.holder === holder);
+          for (const one of late) {
+            waiting.splice(waiting.indexOf(one), 1);
+            one.reject(new Error("the holder of the lease has ended"));
+          }
+        },
+      };
     },
     async used(key) {
-      return closeLeases(read(key), (other) => other !== holder).used;
+      return closeLeases(read(key), isDead).used;
     },
     async close() {
       while (waiting.length > 0) commit();
@@ -98,6 +136,7 @@ export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs
 }
 
 type Waiting = {
+  readonly holder: string;
   readonly exchange: LeaseExchange;
   readonly resolve: (grant: LeaseGrant) => void;
   readonly reject: (error: unknown) => void;
