@@ -6,9 +6,10 @@ import type { Caller } from "../domain/principal.ts";
 import type { Admission, AdmissionRequest, Reservation } from "../pipeline/ports.ts";
 import { type BudgetAlert, createAlertWatch } from "./budgets/budget-alerts.ts";
 import { periodAt } from "./budgets/period.ts";
-import { budgetDenial, limitDenial, sharedLimitDenial } from "./denials.ts";
+import { budgetDenial, limitDenial, sharedLimitDenial, slotDenial } from "./denials.ts";
 import { amountOf, createLimitGate, type LimitGate } from "./limits/limit-gate.ts";
 import { type LimitRule, toLimitRules } from "./limits/limit-rules.ts";
+import { createSlotQuota, type SlotStore } from "./limits/slot-quota.ts";
 import { createQuota, type Hold, type Quota } from "./quota.ts";
 import { type Bound, createScopeIndex } from "./scopes.ts";
 import { createStates } from "./states.ts";
@@ -21,6 +22,8 @@ export type AdmissionOptions = {
   readonly shared: boolean;
   /** How many instances there are, for limits that each keeps for itself. Default 1. */
   readonly instances?: number | undefined;
+  /** Where calls in flight are counted with those of other processes of this machine. Default: here alone. */
+  readonly slots?: SlotStore | undefined;
   /** Default: none. */
   readonly bindings?: KeyBindings | undefined;
   /** Hears each threshold of a budget once a period; must not throw. */
@@ -122,8 +125,6 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   function findGates(caller: Caller, endUserId: string, nowMs: number): Gates {
     const bound = limitIndex.find(caller, endUserId);
     const rules = bound.flatMap((one) => toLimitRules(one.item).map((rule) => ({ bound: one, rule })));
-    // Calls in flight cannot be leased: whose slots a crashed instance held would never be known.
-    const isLocal = (rule: LimitRule) => !options.shared || rule.meter === "concurrency";
     return {
       limits: rules.filter(({ rule }) => isLocal(rule)).map(({ bound: one, rule }) => localLimit(one, rule, nowMs)),
       sharedLimits: rules
@@ -133,6 +134,21 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     };
   }
 
+  /**
+   * Calls in flight cannot be leased from the store: whose slots a crashed instance held would never be known. Processes of
+   * one machine know it of each other.
+   */
+  function isLocal(rule: LimitRule): boolean {
+    return !options.shared || (rule.meter === "concurrency" && options.slots === undefined);
+  }
+
+  function sharedQuota(rule: LimitRule, key: string, limit: bigint): Quota {
+    const { slots, store } = options;
+    return rule.meter === "concurrency" && slots !== undefined
+      ? createSlotQuota({ key, limit: Number(limit), store: slots })
+      : createQuota({ key, limit, period: rule.period, store });
+  }
+
   function localLimit({ item, subject, stateId }: Bound<LimitConfig>, rule: LimitRule, nowMs: number): LimitGate {
     const key = `${item.scope} ${stateId} ${rule.name}`;
     return limitStates.get(key, isOfEndUser(subject), () => createLimitGate(rule, subject, instances, nowMs));
@@ -140,10 +156,9 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
 
   function sharedLimit({ item, subject, stateId }: Bound<LimitConfig>, rule: LimitRule, nowMs: number): SharedLimit {
     const key = toAccountKey("limit", rule.name, item.scope, stateId);
-    const { period } = rule;
     const limit = BigInt(Math.floor(rule.limit));
     const isPassing = isOfEndUser(subject);
-    const quota = quotas.get(key, isPassing, () => createQuota({ key, limit, period, store: options.store }));
+    const quota = quotas.get(key, isPassing, () => sharedQuota(rule, key, limit));
     const local = { ...rule, limit: Math.max(1, Math.floor(rule.limit / instances)) };
     const localShare = limitStates.get(key, isPassing, () => createLimitGate(local, subject, 1, nowMs));
     return { subject, rule, quota, onStateFailure: item.onStateFailure, localShare };
@@ -174,11 +189,12 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     const budgets = bindings.budgetsOf(caller.keyId);
     if (all.length + budgets.length === 0) return undefined;
     const limits = all.filter((limit) => limit.model === "" || limit.model === model);
-    const isLocal = ({ rule }: KeyLimit) => !options.shared || rule.meter === "concurrency";
     return {
-      limits: limits.filter(isLocal).map((limit) => localKeyLimit(caller.keyId, limit, endUserId, nowMs)),
+      limits: limits
+        .filter(({ rule }) => isLocal(rule))
+        .map((limit) => localKeyLimit(caller.keyId, limit, endUserId, nowMs)),
       sharedLimits: limits
-        .filter((limit) => !isLocal(limit))
+        .filter((limit) => !isLocal(limit.rule))
         .map((limit) => sharedKeyLimit(caller.keyId, limit, endUserId, nowMs)),
       budgets: budgets.map(boundBudgetGate),
     };
@@ -199,8 +215,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     const { rule, perEndUser } = limit;
     const units = BigInt(Math.floor(rule.limit));
     const key = toAccountKey("limit", rule.name, "stored", toKeyLimitId(keyId, limit, endUserId));
-    const { store } = options;
-    const quota = quotas.get(key, perEndUser, () => createQuota({ key, limit: units, period: rule.period, store }));
+    const quota = quotas.get(key, perEndUser, () => sharedQuota(rule, key, units));
     quota.change(units, undefined);
     const localShare = localKeyLimit(keyId, limit, endUserId, nowMs);
     return { subject: `key/${keyId}`, rule, quota, onStateFailure: "closed", localShare };
@@ -376,6 +391,7 @@ async function holdSharedLimit(
     held.push({ hold: outcome, rule, amount });
     return;
   }
+  if (outcome.because === "exhausted" && rule.meter === "concurrency") throw slotDenial(subject, rule);
   if (outcome.because === "exhausted" || onStateFailure === "closed") {
     throw sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, outcome, nowMs);
   }

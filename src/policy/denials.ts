@@ -1,13 +1,14 @@
 // The refusals of admission, as the error table of the contract has them.
 import { ErrorReason } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
-import type { LimitGate } from "./limits/limit-gate.ts";
+import { type LimitGate, slotWaitMs } from "./limits/limit-gate.ts";
+import type { LimitRule } from "./limits/limit-rules.ts";
 import type { QuotaDenial } from "./quota.ts";
 
 /** How long a call should wait when the shared state cannot be reached. */
 const unreachableWaitMs = 1_000;
 
-export function limitDenial(gate: LimitGate, retryAfterMs: number): CallFailure {
+export function limitDenial(gate: Pick<LimitGate, "subject" | "rule">, retryAfterMs: number): CallFailure {
   const isConcurrency = gate.rule.meter === "concurrency";
   const reason = isConcurrency ? ErrorReason.CONCURRENCY_LIMITED : ErrorReason.RATE_LIMITED;
   const message = isConcurrency ? "too many calls are in flight" : "the rate limit is reached";
@@ -26,6 +27,11 @@ export function sharedLimitDenial(
     quota: [{ subject, description }],
     retryAfterMs: Math.max(1, Math.ceil(denial.resetsAtMs - nowMs)),
   });
+}
+
+/** Of a limit on calls in flight that several processes count together. */
+export function slotDenial(subject: string, rule: LimitRule): CallFailure {
+  return limitDenial({ subject, rule }, slotWaitMs);
 }
 
 export function budgetDenial(subject: string, budgetId: string, denial: QuotaDenial): CallFailure {

@@ -17,7 +17,7 @@ export interface LimitGate {
 }
 
 /** How long a call should wait for a slot: nobody knows when a call in flight will end. */
-const slotWaitMs = 1_000;
+export const slotWaitMs = 1_000;
 
 /** `instances`: a limit on concurrency is divided by them, since calls in flight are counted here only. */
 export function createLimitGate(rule: LimitRule, subject: string, instances: number, nowMs: number): LimitGate {
