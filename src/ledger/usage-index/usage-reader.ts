@@ -21,17 +21,22 @@ import {
 } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { UsageLedger } from "../ledger.ts";
-import type { Dimension, EventRow, Interval, SumQuery, SumRow, Tail } from "./index-query.ts";
+import { eventsOf, placeOf, rowsOf, tailOf } from "./answers.ts";
+import type { Dimension, IndexFilter, Interval, SumQuery, SumRow } from "./index-query.ts";
 import type { WorkerQuestion, WorkerReply, WorkerRequest } from "./index-worker.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
 import { toIndexFilter } from "./to-index-filter.ts";
 import type { UsageScope } from "./usage-scope.ts";
+import { allShards, askAll, type UsageSiblings } from "./usage-siblings.ts";
+import { watchShards } from "./watch-shards.ts";
 
 export type UsageReaderOptions = {
   /** File of the index; made when absent. */
   readonly path: string;
   /** Silence in a watch after which a heartbeat is sent. Default 15 s. */
   readonly heartbeatMs?: number | undefined;
+  /** The indexes of other journals, which answers are about, too. Default: none. */
+  readonly siblings?: UsageSiblings | undefined;
 };
 
 type Waiting = { readonly resolve: (answer: unknown) => void; readonly reject: (error: Error) => void };
@@ -97,7 +102,7 @@ export class UsageReader {
     const question = { filter, groupBy, groupByLabels: request.groupByLabels, interval };
     const limit = pageSize(request.pageSize, 1_000, 10_000);
     const after = rowKey(fromPageToken(question, request.pageToken));
-    const rows = rowsOf(await this.#ask({ kind: "sum", query: { ...question, limit, after } }));
+    const rows = rowsOf(await this.#askAll({ kind: "sum", query: { ...question, limit, after } }));
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     const more = rows.length > limit && last !== undefined;
@@ -113,7 +118,7 @@ export class UsageReader {
     const limit = pageSize(request.pageSize, 100, 1_000);
     const [timeMs, place] = fromPageToken(filter, request.pageToken) ?? [];
     const before = timeMs === undefined ? undefined : { timeMs: Number(timeMs), place: BigInt(String(place)) };
-    const events = eventsOf(await this.#ask({ kind: "list", query: { filter, limit, before } }));
+    const events = eventsOf(await this.#askAll({ kind: "list", query: { filter, limit, before } }));
     const page = events.slice(0, limit);
     const last = page.at(-1);
     const more = events.length > limit && last !== undefined;
@@ -133,6 +138,10 @@ export class UsageReader {
     signal: AbortSignal,
   ): AsyncGenerator<WatchUsageEventsResponse, void, undefined> {
     const filter = toIndexFilter(scope, request.filter);
+    if (this.#options.siblings !== undefined) {
+      yield* this.#watchAll(this.#options.siblings, filter, request.cursor, signal);
+      return;
+    }
     let after = request.cursor === "" ? placeOf(await this.#ask({ kind: "catch-up" })) : fromCursor(request.cursor);
     let saidAtMs = performance.now();
     const heartbeatMs = this.#options.heartbeatMs ?? heartbeatMsDefault;
@@ -169,6 +178,26 @@ export class UsageReader {
       new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is stopping", { retryAfterMs: overloadedRetryMs }),
     );
     await worker?.terminate();
+  }
+
+  /** What this journal's index says to a question of another one. Rejects with `CallFailure`. */
+  ask(question: WorkerQuestion): Promise<unknown> {
+    return this.#ask(question);
+  }
+
+  #askAll(question: Parameters<typeof askAll>[0]): Promise<unknown> {
+    return askAll(question, this.#options.siblings, (own) => this.#ask(own));
+  }
+
+  async *#watchAll(siblings: UsageSiblings, filter: IndexFilter, cursor: string, signal: AbortSignal) {
+    yield* watchShards({
+      shards: await allShards(siblings, (own) => this.#ask(own)),
+      filter,
+      cursor,
+      heartbeatMs: this.#options.heartbeatMs ?? heartbeatMsDefault,
+      isOver: () => signal.aborted || this.#closed,
+      pause: (milliseconds) => this.#advance(milliseconds, signal),
+    });
   }
 
   #catchUp(): void {
@@ -318,28 +347,4 @@ function fromCursor(cursor: string): bigint {
   for (const digit of cursor.slice(negative ? 2 : 1)) place = place * 36n + BigInt(Number.parseInt(digit, 36));
   if (place > 0x7fff_ffff_ffff_ffffn) throw invalid("cursor", "is not a cursor of this service");
   return negative ? -place : place;
-}
-
-// The thread's answers cross as plain values: they are told apart here, once.
-
-function rowsOf(answer: unknown): readonly SumRow[] {
-  if (!Array.isArray(answer)) throw new Error("the usage index gave no rows");
-  return answer;
-}
-
-function eventsOf(answer: unknown): readonly EventRow[] {
-  if (!Array.isArray(answer)) throw new Error("the usage index gave no events");
-  return answer;
-}
-
-function placeOf(answer: unknown): bigint {
-  if (typeof answer !== "bigint") throw new Error("the usage index gave no place");
-  return answer;
-}
-
-function tailOf(answer: unknown): Tail {
-  if (typeof answer !== "object" || answer === null || !("events" in answer && "end" in answer)) {
-    throw new Error("the usage index gave no tail");
-  }
-  return { events: eventsOf(answer.events), end: placeOf(answer.end) };
 }
