@@ -1,9 +1,10 @@
 // One port for gRPC, gRPC-Web, Connect, JSON and probes, in clear text or under TLS: a listening socket looks at the first
 // bytes and hands the connection to Node's HTTP/1.1 server, which never listens itself, or to our HTTP/2.
 import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer } from "node:tls";
 import { answerClientError } from "./answer-client-error.ts";
+import { type ConnectionSource, createListener } from "./connection-source.ts";
 import { Connection, type RequestHandler } from "./http2/connection.ts";
 import { sniff } from "./sniff.ts";
 
@@ -18,6 +19,8 @@ export type PortOptions = {
   readonly maxConnections: number;
   readonly maxStreamsPerConnection: number;
   readonly timeouts?: Partial<PortTimeouts> | undefined;
+  /** Instead of a listening socket of its own; `host`, `port` and `maxConnections` are then another's business. */
+  readonly connections?: ConnectionSource | undefined;
 };
 
 export type TlsOptions = {
@@ -55,7 +58,6 @@ const limits = {
   http2HeaderListBytesMax: 64 * 1024,
   streamWindowBytes: 1 << 20,
   connectionWindowBytes: 8 << 20,
-  portsTriedMax: 20,
   lastWordsMs: 500,
 } as const;
 
@@ -70,7 +72,7 @@ export class Port {
   readonly #options: PortOptions;
   readonly #handlers: PortHandlers;
   readonly #timeouts: PortTimeouts;
-  readonly #net: NetServer;
+  readonly #source: ConnectionSource;
   readonly #http1: Server;
   readonly #tls: TlsServer | undefined;
   readonly #sockets = new Set<Socket>();
@@ -85,23 +87,12 @@ export class Port {
     this.#timeouts = { ...defaultTimeouts, ...options.timeouts };
     this.#http1 = this.#createHttp1();
     this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
-    this.#net = createNetServer({ noDelay: true }, (socket) => this.#greet(socket));
-    this.#net.maxConnections = options.maxConnections;
+    this.#source = options.connections ?? createListener(options);
   }
 
   /** Rejects with a sentence that names the port when it cannot be had. */
-  async listen(): Promise<AddressInfo> {
-    const { host, port, nextFreePort } = this.#options;
-    const last = nextFreePort === true && port !== 0 ? Math.min(port + limits.portsTriedMax, 65_535) : port;
-    for (let candidate = port; ; candidate += 1) {
-      const failure = await this.#tryListen(host, candidate);
-      if (failure === undefined) {
-        return this.#address();
-      }
-      if (failure.code !== "EADDRINUSE" || candidate >= last) {
-        throw new Error(describeListenFailure(host, candidate, failure), { cause: failure });
-      }
-    }
+  listen(): Promise<Pick<AddressInfo, "address" | "port">> {
+    return this.#source.open((socket) => this.#greet(socket));
   }
 
   /** For connections from now on; throws, with all as it was, when they are no certificates. */
@@ -118,7 +109,7 @@ export class Port {
    */
   async close(drainMs: number): Promise<void> {
     this.#isClosing = true;
-    this.#net.close();
+    this.#source.close();
     for (const socket of this.#strangers) {
       socket.destroy();
     }
@@ -134,27 +125,6 @@ export class Port {
     }
     // Ends its check of slow requests; it never listened, which is all that it could complain about.
     this.#http1.close(() => undefined);
-  }
-
-  #tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
-    return new Promise((resolve) => {
-      const onError = (error: NodeJS.ErrnoException) => resolve(error);
-      this.#net.once("error", onError);
-      this.#net.listen({ host, port }, () => {
-        this.#net.off("error", onError);
-        // Failing to accept one connection (no file descriptors left) must not end the process.
-        this.#net.on("error", () => undefined);
-        resolve(undefined);
-      });
-    });
-  }
-
-  #address(): AddressInfo {
-    const address = this.#net.address();
-    if (address === null || typeof address === "string") {
-      throw new Error("the server listens on no TCP port");
-    }
-    return address;
   }
 
   #greet(socket: Socket): void {
@@ -260,17 +230,4 @@ function refuse(socket: Socket, protocol: string): void {
     return;
   }
   socket.destroy();
-}
-
-function describeListenFailure(host: string, port: number, failure: NodeJS.ErrnoException): string {
-  switch (failure.code) {
-    case "EADDRINUSE":
-      return `cannot listen on ${host}:${port}: the port is taken by another program`;
-    case "EACCES":
-      return `cannot listen on ${host}:${port}: this user may not use the port`;
-    case "EADDRNOTAVAIL":
-      return `cannot listen on ${host}:${port}: this machine does not have the address`;
-    default:
-      return `cannot listen on ${host}:${port}: ${failure.code ?? failure.message}`;
-  }
 }
