@@ -19,6 +19,8 @@ export type GatewayOptions = {
   readonly server?: string | undefined;
   /** Ids of projects; default: search and other. */
   readonly projects?: readonly string[] | undefined;
+  /** More words of the command line. */
+  readonly args?: readonly string[] | undefined;
 };
 
 export type GatewayProcess = {
@@ -39,7 +41,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "llm-gateway-"));
   const config = join(folder, "gateway.yaml");
   writeFileSync(config, toYaml(options));
-  const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", config], {
+  const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", config, ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, TEST_PROVIDER_KEY: "sk-test-provider-key", ...options.env },
   });

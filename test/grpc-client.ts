@@ -15,10 +15,12 @@ export type CallOptions = {
 export class TestClient {
   readonly #client: grpc.Client;
 
-  constructor(port: number) {
+  /** `ownConnection`: shares no connection with other clients of this process, as grpc-js does by itself. */
+  constructor(port: number, options: { readonly ownConnection?: boolean } = {}) {
     this.#client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
       "grpc.max_receive_message_length": -1,
       "grpc.max_send_message_length": -1,
+      ...(options.ownConnection === true ? { "grpc.use_local_subchannel_pool": 1 } : {}),
     });
   }
 

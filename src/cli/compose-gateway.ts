@@ -1,9 +1,7 @@
 // The composition root: the only file that connects things. Config in, a running gateway out; nothing here decides.
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { createCatalogue } from "../catalogue/create-catalogue.ts";
-import { parsePriceOverrides } from "../catalogue/parse-price-overrides.ts";
 import type { Config } from "../config/config.ts";
 import { type LedgerLog, openLedger } from "../ledger/ledger.ts";
 import { explainCall } from "../pipeline/explain-call.ts";
@@ -46,8 +44,10 @@ import { openTraces } from "./compose/open-traces.ts";
 import { openUsageQueries } from "./compose/open-usage-queries.ts";
 import { createPooledRandom } from "./compose/pooled-random.ts";
 import { readCertificates } from "./compose/read-certificates.ts";
+import { readPriceOverrides } from "./compose/read-price-overrides.ts";
 import { RefusedKeys } from "./compose/refused-keys.ts";
 import { repriceLost } from "./compose/reprice-lost.ts";
+import type { SharedParts } from "./compose/shared-parts.ts";
 import { createStoredObjects } from "./compose/stored-objects.ts";
 import { withSimulator } from "./compose/with-simulator.ts";
 import { version } from "./version.ts";
@@ -71,6 +71,8 @@ export type ComposeOptions = {
   readonly nextFreePort: boolean;
   /** The disk has failed: the process should end. */
   readonly onPoisoned: (error: Error) => void;
+  /** This gateway is one of several processes on one port. Default: it is alone. */
+  readonly shared?: SharedParts | undefined;
 };
 
 const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
@@ -81,11 +83,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   const log = createLog({ level: config.telemetry.logLevel, descriptor: 1 });
   const { logger } = log;
   const instance = options.environment["LLM_GATEWAY_INSTANCE"] ?? hostname();
-  const { overridesFile } = config.prices;
-  const catalogue = createCatalogue({
-    overrides:
-      overridesFile === undefined ? [] : parsePriceOverrides(readFileSync(overridesFile, "utf8"), overridesFile),
-  });
+  const catalogue = createCatalogue({ overrides: readPriceOverrides(config) });
   const { providers, targetOf } = createTargets(config, catalogue);
   const router = createRouter({
     models: config.models,
@@ -116,12 +114,12 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     now: clock.nowMs,
   });
   const publisher = await openPublisher(config, ledger, instance, ledgerLog(log), secrets);
-  const usage = openUsageQueries(config, ledger);
+  const usage = openUsageQueries(config, ledger, options.shared?.usage);
   const notices = await openNotices(config, instance, log, secrets);
   refusedKeys.notices = notices;
   const alerts = openAlerts(config, clock, log, secrets, notices);
   const stored = createStoredObjects(config, log);
-  const admission = await openAdmission(config, clock, secrets, instance, stored.limits, alerts.tell);
+  const admission = await openAdmission(config, clock, secrets, instance, stored.limits, alerts.tell, options.shared);
   const metrics = createMetrics({ version, processFigures: readProcessFigures });
   const reportedCosts = new ReportedCosts({ log, threshold: config.prices.driftThreshold, nowMs: clock.nowMs });
   reportedCosts.addTo(metrics);
@@ -130,7 +128,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   const audit = openAudit(config, clock, log, notices);
   const administration = await openAdministration({
     config,
-    store: await openObjects(config, log, secrets, instance),
+    store: await openObjects(config, log, secrets, instance, options.shared),
     stored,
     router,
     figures: admission.control.figures,
@@ -200,15 +198,17 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     await fetcher.close();
     log.close();
   };
-  const server = await startServer(serverOptions(config, options.nextFreePort), services, {
+  const { shared } = options;
+  shared?.onMetrics(metrics.format);
+  const server = await startServer(serverOptions(config, options), services, {
     logger,
-    metrics: { text: metrics.format, contentType: metricsContentType },
-    isReady: () => ledger.figures.poisoned === 0,
+    metrics: { text: shared?.metricsPage ?? metrics.format, contentType: metricsContentType },
+    isReady: () => ledger.figures.poisoned === 0 && shared?.isReady() !== false,
   }).catch(async (error: unknown) => {
     await closeParts(0); // What stays open would keep the process alive, without a port.
     throw error;
   });
-  logger.info({ address: server.address, port: server.port, version }, "listening");
+  if (shared === undefined) logger.info({ address: server.address, port: server.port, version }, "listening");
   log.flush();
 
   let closing: Promise<void> | undefined;
@@ -241,7 +241,10 @@ const lastWordsMs = 1_000;
 /** Events that NATS did not take by then are published by the next life. */
 const publisherDrainMs = 5_000;
 
-function serverOptions({ server }: Config, nextFreePort: boolean): Parameters<typeof startServer>[0] {
+function serverOptions(
+  { server }: Config,
+  { nextFreePort, shared }: ComposeOptions,
+): Parameters<typeof startServer>[0] {
   const { host, port, maxRequestBytes, maxConnections, maxStreamsPerConnection } = server;
   return {
     host,
@@ -251,6 +254,7 @@ function serverOptions({ server }: Config, nextFreePort: boolean): Parameters<ty
     maxConnections,
     maxStreamsPerConnection,
     tls: readCertificates(server),
+    connections: shared?.connections,
   };
 }
 

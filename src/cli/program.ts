@@ -12,6 +12,8 @@ type Exit = { code: ExitCode };
 
 const defaultAddress = "127.0.0.1:50051";
 const dayMs = 24 * 3_600_000;
+/** More than a machine has cores for; each has a journal and a heap of its own. */
+const workersMax = 128;
 
 /** Runs the command that `argv` names, as `process.argv` gives it. Gives the exit code; never rejects. */
 export async function runProgram(argv: readonly string[], io: CommandIo = processIo()): Promise<ExitCode> {
@@ -62,23 +64,31 @@ function addServe(program: Command, io: CommandIo): void {
     .option("-c, --config <file>", "the operator's file")
     .addOption(new Option("--demo", "simulated providers and a demo key, without a file").conflicts("config"))
     .option("--data-dir <folder>", "where --demo keeps its journal", "./data")
+    .option(
+      "-w, --workers <number>",
+      "processes that share the port and all limits, one for each core that is to be used",
+      wholeNumber(1, workersMax),
+      1,
+    )
     .addHelpText(
       "after",
       examples(
         "llm-gateway serve --config gateway.yaml",
+        "llm-gateway serve --config gateway.yaml --workers 4",
         "llm-gateway serve --demo",
         "OPENAI_API_KEY=… llm-gateway serve --demo    with the real provider beside the simulated ones",
       ),
     )
-    .action(async (options: { config?: string; demo?: boolean; dataDir: string }) => {
+    .action(async (options: { config?: string; demo?: boolean; dataDir: string; workers: number }) => {
       if (options.config === undefined && options.demo !== true) {
         throw new CommandError("serve needs --config FILE, or --demo to run without one", { exitCode: 2 });
       }
       const { serve } = await import("./serve.ts");
+      const { workers } = options;
       await serve(
         options.config === undefined
-          ? { kind: "demo", dataDir: options.dataDir }
-          : { kind: "config", file: options.config },
+          ? { kind: "demo", dataDir: options.dataDir, workers }
+          : { kind: "config", file: options.config, workers },
         io,
       );
     });

@@ -7,23 +7,36 @@ import { loadConfig } from "../config/load.ts";
 import { startSimulator } from "../simulator/start-simulator.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
-import { composeGateway, type RunningGateway } from "./compose-gateway.ts";
+import type { RunningGateway } from "./compose-gateway.ts";
+import { exitCodePoisoned } from "./exit-codes.ts";
 import { knownNames } from "./known-names.ts";
+import { workersIn } from "./workers/find-retired.ts";
 
-export type ServeOptions =
+/** `workers`: processes that share the port; 1 is this one. */
+export type ServeOptions = { readonly workers: number } & (
   | { readonly kind: "config"; readonly file: string }
   /** `dataDir`: where the journal is kept. */
-  | { readonly kind: "demo"; readonly dataDir: string };
+  | { readonly kind: "demo"; readonly dataDir: string }
+);
 
 /** Resolves when a signal has ended it, and everything is flushed. */
 export async function serve(options: ServeOptions, io: CommandIo): Promise<void> {
-  if (options.kind === "demo") await serveDemo(options.dataDir, io);
-  else await serveUntilSignal(await compose(await loadConfig(options.file, knownNames), false), io);
+  const { workers } = options;
+  if (options.kind === "demo") await serveDemo(options.dataDir, workers, io);
+  else await serveUntilSignal(await open(await loadConfig(options.file, knownNames), workers, false), io);
+}
+
+type Running = Pick<RunningGateway, "address" | "port" | "log" | "reload" | "close">;
+
+/** A folder that has been used by workers has journals that this process alone would not know: it is served by workers. */
+function open(config: Config, workers: number, nextFreePort: boolean): Promise<Running> {
+  const isAlone = workers === 1 && workersIn(config.dataDir).length === 0;
+  return isAlone ? compose(config, nextFreePort) : composeWorkers(config, workers, nextFreePort);
 }
 
 const demoSecret = "llmg_demo";
 
-async function serveDemo(dataDir: string, io: CommandIo): Promise<void> {
+async function serveDemo(dataDir: string, workers: number, io: CommandIo): Promise<void> {
   const simulator = await startSimulator();
   const config = demoConfig({
     simulatorUrl: simulator.url,
@@ -34,7 +47,7 @@ async function serveDemo(dataDir: string, io: CommandIo): Promise<void> {
   });
   const quiet: Config = { ...config, telemetry: { ...config.telemetry, logLevel: "warn" } };
   try {
-    const gateway = await compose(quiet, true);
+    const gateway = await open(quiet, workers, true);
     io.out(welcome(gateway, config));
     await serveUntilSignal(gateway, io);
   } finally {
@@ -42,32 +55,46 @@ async function serveDemo(dataDir: string, io: CommandIo): Promise<void> {
   }
 }
 
-async function compose(config: Config, nextFreePort: boolean): Promise<RunningGateway> {
-  try {
-    return await composeGateway(config, {
+async function compose(config: Config, nextFreePort: boolean): Promise<Running> {
+  const { composeGateway } = await import("./compose-gateway.ts");
+  return toCommandError(
+    composeGateway(config, {
       environment: process.env,
       nextFreePort,
       onPoisoned: (error) => {
         process.stderr.write(`the usage journal has failed, and no call may go unrecorded: ${error.message}\n`);
         process.exit(exitCodePoisoned);
       },
-    });
-  } catch (error) {
-    throw new CommandError(error instanceof Error ? error.message : String(error));
-  }
+    }),
+  );
 }
 
-const exitCodePoisoned = 70;
+async function composeWorkers(config: Config, count: number, nextFreePort: boolean): Promise<Running> {
+  const { serveWorkers } = await import("./workers/serve-workers.ts");
+  let running: Running | undefined;
+  const onPoisoned = (): void => {
+    // The other workers' calls have a disk that may still take their ends.
+    void (running?.close() ?? Promise.resolve()).finally(() => process.exit(exitCodePoisoned));
+  };
+  running = await toCommandError(serveWorkers({ config, count, nextFreePort, environment: process.env, onPoisoned }));
+  return running;
+}
+
+function toCommandError<Value>(opening: Promise<Value>): Promise<Value> {
+  return opening.catch((error: unknown) => {
+    throw new CommandError(error instanceof Error ? error.message : String(error));
+  });
+}
 
 /** SIGTERM and SIGINT drain; a second one ends at once, as Node does by itself. SIGHUP reads secrets anew. */
-async function serveUntilSignal(gateway: RunningGateway, io: CommandIo): Promise<void> {
+async function serveUntilSignal(gateway: Running, io: CommandIo): Promise<void> {
   process.on("SIGHUP", () => gateway.reload());
   if (!io.signal.aborted) await once(io.signal, "abort");
   gateway.log.logger.info("draining");
   await gateway.close();
 }
 
-function welcome(gateway: RunningGateway, config: Config): string {
+function welcome(gateway: Running, config: Config): string {
   const address = `${gateway.address}:${gateway.port}`;
   const auth = `-H 'authorization: Bearer ${demoSecret}'`;
   const message = `"messages": [{"role": "ROLE_USER", "parts": [{"text": {"text": "Why a gateway?"}}]}]`;

@@ -5,6 +5,7 @@ import { type AdmissionControl, createAdmission, type KeyBindings } from "../../
 import { AdmissionQueue } from "../../policy/admission-queue.ts";
 import type { BudgetAlert } from "../../policy/budgets/budget-alerts.ts";
 import type { CredentialParts } from "../../upstream/credentials/credential-parts.ts";
+import type { SharedParts } from "./shared-parts.ts";
 import { toNatsAccess } from "./to-nats-access.ts";
 
 export type OpenAdmission = {
@@ -25,13 +26,15 @@ export async function openAdmission(
   instance: string,
   bindings: KeyBindings,
   onAlert: (alert: BudgetAlert) => void,
+  shared: SharedParts | undefined,
 ): Promise<OpenAdmission> {
-  const store = await openStore(config, clock, secrets, instance);
+  const store = await openStore(config, clock, secrets, instance, shared);
   const control = createAdmission({
     limits: config.limits,
     budgets: config.budgets,
     store,
-    shared: config.cluster !== undefined,
+    shared: config.cluster !== undefined || shared !== undefined,
+    slots: shared?.slots,
     bindings,
     onAlert,
   });
@@ -49,8 +52,15 @@ export async function openAdmission(
   };
 }
 
-async function openStore(config: Config, clock: Clock, secrets: CredentialParts, instance: string) {
+async function openStore(
+  config: Config,
+  clock: Clock,
+  secrets: CredentialParts,
+  instance: string,
+  shared: SharedParts | undefined,
+) {
   const { cluster } = config;
+  if (cluster === undefined && shared !== undefined) return shared.leases;
   if (cluster === undefined) {
     const { openEmbeddedLeaseStore } = await import("../../state/embedded-lease-store.ts");
     return openEmbeddedLeaseStore({ dataDir: config.dataDir }, clock.nowMs());

@@ -3,6 +3,7 @@ import { connectNats } from "../../ledger/publisher/connect-nats.ts";
 import type { ObjectStore } from "../../state/objects/object-store.ts";
 import type { Log } from "../../telemetry/logger.ts";
 import type { CredentialParts } from "../../upstream/credentials/credential-parts.ts";
+import type { SharedParts } from "./shared-parts.ts";
 import { toNatsAccess } from "./to-nats-access.ts";
 
 /** Keys, budgets and routes that are made while the gateway runs: in a file, or in NATS when the config names a cluster. */
@@ -11,8 +12,10 @@ export async function openObjects(
   log: Log,
   secrets: CredentialParts,
   instance: string,
+  shared: SharedParts | undefined,
 ): Promise<ObjectStore> {
   const { cluster } = config;
+  if (cluster === undefined && shared !== undefined) return shared.objects;
   if (cluster === undefined) {
     const { openEmbeddedObjectStore } = await import("../../state/objects/embedded-object-store.ts");
     return openEmbeddedObjectStore({ dataDir: config.dataDir });

@@ -7,11 +7,20 @@ import type { UsageLedger } from "../../ledger/ledger.ts";
 import { UsageReader } from "../../ledger/usage-index/usage-reader.ts";
 import type { UsageScope } from "../../ledger/usage-index/usage-scope.ts";
 import type { UsageQueries } from "../../server/services.ts";
+import type { SharedParts } from "./shared-parts.ts";
 
 export type OpenUsageQueries = { readonly queries: UsageQueries; close(): Promise<void> };
 
-export function openUsageQueries(config: Config, ledger: UsageLedger): OpenUsageQueries {
-  const reader = new UsageReader(ledger, { path: join(config.dataDir, "usage-index.sqlite") });
+export function openUsageQueries(
+  config: Config,
+  ledger: UsageLedger,
+  shared: SharedParts["usage"] | undefined,
+): OpenUsageQueries {
+  const reader = new UsageReader(ledger, {
+    path: join(config.dataDir, "usage-index.sqlite"),
+    siblings: shared?.siblings,
+  });
+  shared?.onAsk((question) => reader.ask(question));
   return {
     queries: {
       query: (caller, request) =>

@@ -1,0 +1,2 @@
+/** The disk of the usage journal has failed; see docs/operations.md. */
+export const exitCodePoisoned = 70;

@@ -1,0 +1,23 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { workerFolder } from "./worker-config.ts";
+
+/** Number of a journal among all of a data folder; 0: that of the folder itself. */
+export type JournalFolder = { readonly shard: number; readonly folder: string };
+
+const workerName = /^worker-([1-9]\d{0,2})$/;
+
+/** Journals in the data folder beside those of `count` workers. */
+export function findRetired(dataDir: string, count: number): readonly JournalFolder[] {
+  const shards = workersIn(dataDir).filter((worker) => worker > count);
+  const folders = shards.map((shard) => ({ shard, folder: workerFolder(dataDir, shard) }));
+  return [{ shard: 0, folder: dataDir }, ...folders].filter(({ folder }) => existsSync(join(folder, "journal")));
+}
+
+/** Numbers of the workers that have, or had, a folder. */
+export function workersIn(dataDir: string): readonly number[] {
+  if (!existsSync(dataDir)) return [];
+  return readdirSync(dataDir)
+    .map((name) => Number(workerName.exec(name)?.[1] ?? 0))
+    .filter((worker) => worker > 0);
+}
