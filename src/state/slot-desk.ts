@@ -26,6 +26,8 @@ const limits = {
 
 export class SlotDesk {
   readonly #accounts = new Map<string, Account>();
+  /** Ended, perhaps with a question that is not answered yet. */
+  readonly #gone = new WeakSet<SlotHolder>();
 
   /** How many slots the holder has got: `need` and perhaps more, or as many as there are. */
   take(holder: SlotHolder, key: string, limit: number, need: number): Promise<number> {
@@ -48,6 +50,7 @@ export class SlotDesk {
 
   /** The process is gone, and its calls with it. */
   forget(holder: SlotHolder): void {
+    this.#gone.add(holder);
     for (const [key, account] of this.#accounts) {
       account.held.delete(holder);
       this.#forgetEmpty(key, account);
@@ -64,7 +67,7 @@ export class SlotDesk {
   async #takeNow(account: Account, holder: SlotHolder, key: string, limit: number, need: number): Promise<number> {
     account.limit = limit;
     if (freeIn(account) < need) await this.#recall(account, holder, key);
-    const free = freeIn(account);
+    const free = this.#gone.has(holder) ? 0 : freeIn(account);
     const count = Math.min(free, need + Math.floor(Math.max(0, free - need) / limits.shareDivisor));
     if (count > 0) account.held.set(holder, (account.held.get(holder) ?? 0) + count);
     account.takes -= 1;

@@ -1,8 +1,6 @@
 // Three gateways share one budget, and one token limit, over a real nats-server, while many callers spend as fast as they
 // can and replicas and NATS are killed. What the provider served is the truth that the limit is held against.
 import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
@@ -15,6 +13,7 @@ import { type GatewayProcess, startGateway, stopGateways } from "../gateway-proc
 import { TestClient } from "../grpc-client.ts";
 import { type NatsServer, startNats } from "../nats-server.ts";
 import { detailsOf } from "../status-details.ts";
+import { type CountingProvider, costOfCall, startProvider, usageOfCall } from "./counting-provider.ts";
 
 export type RoundOptions = {
   /** Callers at once, over all replicas. */
@@ -47,9 +46,6 @@ export type Spending = {
 };
 
 const replicaCount = 3;
-const usageOfCall = { prompt_tokens: 2, completion_tokens: 8, total_tokens: 10 } as const;
-/** Prices of simulated models: 400 and 1,600 nano-USD a token. */
-const costOfCall = usageOfCall.prompt_tokens * 400 + usageOfCall.completion_tokens * 1_600;
 /** After so many refusals in a row, a caller believes that nothing is left. */
 const refusalsMax = 4;
 const refusedWaitMs = 40;
@@ -260,35 +256,6 @@ async function readStream(url: string): Promise<readonly UsageEvent[]> {
   }
   await connection.close();
   return [...events.values()];
-}
-
-type CountingProvider = { readonly port: number; readonly served: number; close(): Promise<void> };
-
-/** Answers every question at once, with the same tokens; counts what it would bill. */
-async function startProvider(): Promise<CountingProvider> {
-  let served = 0;
-  const choices = [{ index: 0, message: { role: "assistant", content: "hi" }, finish_reason: "stop" }];
-  const body = JSON.stringify({ id: "c", object: "chat.completion", model: "sim-fixed", choices, usage: usageOfCall });
-  const server: Server = createServer((request, response) => {
-    request.resume().on("end", () => {
-      served += 1;
-      response.setHeader("content-type", "application/json");
-      response.end(body);
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
-    get served() {
-      return served;
-    },
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }
 
 function yamlOf(providerPort: number, natsUrl: string, calls: number): string {
