@@ -25,11 +25,14 @@ function portOf(child: ChildProcess, name: string): Promise<number> {
   return new Promise((resolve, reject) => {
     if (child.stdout === null) throw new Error("no stdout");
     const lines = createInterface({ input: child.stdout });
-    lines.on("line", (line) => {
+    const look = (line: string): void => {
       const port = portInLine(line);
       if (port === undefined) return;
+      lines.off("line", look); // What is said later is of no use here, but has to be read.
+      lines.on("line", () => undefined);
       resolve(port);
-    });
+    };
+    lines.on("line", look);
     child.once("exit", (code) => reject(new Error(`${name} ended with ${code}`)));
     child.once("error", reject);
   });

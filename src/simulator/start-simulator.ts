@@ -37,7 +37,7 @@ export type Simulator = {
   close(): Promise<void>;
 };
 
-const connectionsMax = 8_192;
+const connectionsMax = 20_000;
 const bodyBytesMax = 64 << 20;
 
 /** Rejects with the error of `listen` when the port is taken. */

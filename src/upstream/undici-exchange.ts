@@ -92,7 +92,7 @@ export class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onResponseStart(
-    _controller: Dispatcher.DispatchController,
+    controller: Dispatcher.DispatchController,
     status: number,
     rawHeaders: Readonly<Record<string, string | string[] | undefined>>,
   ): void {
@@ -100,6 +100,8 @@ export class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
     if (status < 200 || this.#state !== "open") return;
     this.#phase = "answering";
     const headers = toHttpHeaders(rawHeaders);
+    // Each is a view of what the socket read: 2.9 kB that a long stream would hold to its end.
+    controller.rawHeaders = null;
     const coding = headers["content-encoding"];
     if (!isCoded(coding)) {
       this.#handler.onStart(status, headers);

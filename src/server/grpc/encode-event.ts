@@ -28,9 +28,17 @@ const slabBytes = 4096;
 /** Up to here a loop over the characters beats a call into the engine's encoder. */
 const loopLengthMax = 64;
 
+const noSlab = Buffer.alloc(0);
+
+/**
+ * The room that the last encoder left, for the next one: frames are pushed and taken in one turn of the event loop, so one
+ * slab serves all streams in turn, and a stream that waits holds none (4 kB for each of many thousands).
+ */
+const spare: { slab: Buffer; end: number } = { slab: noSlab, end: 0 };
+
 /** Frames of one stream that wait to be written. What `take` returns is never written to again. */
 export class EventEncoder {
-  #slab = Buffer.allocUnsafe(slabBytes);
+  #slab: Buffer = noSlab;
   /** Where the waiting frames begin, and where the next one goes. */
   #start = 0;
   #end = 0;
@@ -42,7 +50,11 @@ export class EventEncoder {
   /** Everything since the last call, as one piece. */
   take(): Buffer {
     const taken = this.#slab.subarray(this.#start, this.#end);
-    this.#start = this.#end;
+    spare.slab = this.#slab;
+    spare.end = this.#end;
+    this.#slab = noSlab;
+    this.#start = 0;
+    this.#end = 0;
     return taken;
   }
 
@@ -139,6 +151,14 @@ export class EventEncoder {
 
   #reserve(bytes: number): void {
     if (this.#end + bytes <= this.#slab.length) {
+      return;
+    }
+    if (this.isEmpty && spare.end + bytes <= spare.slab.length) {
+      this.#slab = spare.slab;
+      this.#start = spare.end;
+      this.#end = spare.end;
+      spare.slab = noSlab;
+      spare.end = 0;
       return;
     }
     const waiting = this.#slab.subarray(this.#start, this.#end);
