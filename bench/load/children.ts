@@ -2,23 +2,36 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-export type Child = { readonly pid: number; readonly port: number; stop(): Promise<void> };
+export type Child = {
+  readonly pid: number;
+  readonly port: number;
+  stop(): Promise<void>;
+  /** At once. */
+  kill(): Promise<void>;
+};
 
 export type ChildOptions = {
   readonly name: string;
   readonly core: number;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv | undefined;
+  /** 0 to 19: how far it stands behind others on its core. Default 0. */
+  readonly niceness?: number | undefined;
 };
 
 /** Starts `node …args` on one core; it has to print one JSON line with its `port`. */
 export async function startNode(options: ChildOptions): Promise<Child> {
-  const child = spawn("taskset", ["-c", String(options.core), process.execPath, ...options.args], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: options.env ?? process.env,
-  });
+  const niceness = String(options.niceness ?? 0);
+  const child = spawn(
+    "nice",
+    ["-n", niceness, "taskset", "-c", String(options.core), process.execPath, ...options.args],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: options.env ?? process.env,
+    },
+  );
   const port = await portOf(child, options.name);
-  return { pid: child.pid ?? 0, port, stop: () => stopped(child) };
+  return { pid: child.pid ?? 0, port, stop: () => stopped(child, "SIGTERM"), kill: () => stopped(child, "SIGKILL") };
 }
 
 function portOf(child: ChildProcess, name: string): Promise<number> {
@@ -44,13 +57,13 @@ function portInLine(line: string): number | undefined {
   return parsed.port;
 }
 
-function stopped(child: ChildProcess): Promise<void> {
+function stopped(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   return new Promise((resolve) => {
-    if (child.exitCode !== null) {
+    if (child.exitCode !== null || child.signalCode !== null) {
       resolve();
       return;
     }
     child.once("exit", () => resolve());
-    child.kill("SIGTERM");
+    child.kill(signal);
   });
 }
