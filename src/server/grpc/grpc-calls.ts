@@ -10,6 +10,7 @@ import type { Stream, StreamListener } from "../http2/stream.ts";
 import { readPeerCertificate } from "../peer-certificate.ts";
 import type { ServerLogger } from "../server-logger.ts";
 import { toCallFailure } from "../to-call-failure.ts";
+import { FairTurns, type Startable } from "./fair-turns.ts";
 import { firstOf, type GrpcMethod, type GrpcOpenCall, type GrpcSink } from "./grpc-method.ts";
 import { GrpcReply } from "./grpc-reply.ts";
 import { encodingOf, type MessageEncoding, MessageReader } from "./message-reader.ts";
@@ -27,6 +28,7 @@ export type GrpcCallsOptions = {
 export class GrpcCalls {
   readonly #options: GrpcCallsOptions;
   readonly #calls = new Set<GrpcCall>();
+  readonly #turns = new FairTurns();
 
   constructor(options: GrpcCallsOptions) {
     this.#options = options;
@@ -54,7 +56,7 @@ export class GrpcCalls {
       reply.fail(encoding);
       return true;
     }
-    const call = new GrpcCall(stream, reply, encoding, this.#options, this.#calls);
+    const call = new GrpcCall(stream, reply, encoding, this.#options, this.#calls, this.#turns);
     this.#calls.add(call);
     stream.listen(call);
     call.open(method, headers);
@@ -70,8 +72,9 @@ export class GrpcCalls {
 }
 
 /** Opens on the headers, reads one message meanwhile, runs, and ends exactly once. */
-class GrpcCall implements GrpcSink, StreamListener {
+class GrpcCall implements GrpcSink, StreamListener, Startable {
   readonly #stream: Stream;
+  readonly #turns: FairTurns;
   readonly #reply: GrpcReply;
   readonly #options: GrpcCallsOptions;
   readonly #reader: MessageReader;
@@ -79,6 +82,8 @@ class GrpcCall implements GrpcSink, StreamListener {
   #readFailure: CallFailure | undefined;
   #hasRequestEnded = false;
   #opened: GrpcOpenCall | undefined;
+  /** It waits for its turn to begin. */
+  #isQueued = false;
   /** `#opened` runs, or was rejected. */
   #isStarted = false;
   #handle: CallHandle | undefined;
@@ -92,8 +97,10 @@ class GrpcCall implements GrpcSink, StreamListener {
     encoding: MessageEncoding,
     options: GrpcCallsOptions,
     calls: Set<GrpcCall>,
+    turns: FairTurns,
   ) {
     this.#stream = stream;
+    this.#turns = turns;
     this.#reply = reply;
     this.#options = options;
     this.#calls = calls;
@@ -198,8 +205,18 @@ class GrpcCall implements GrpcSink, StreamListener {
   /** Comes to its end once: when the call is open, and its message is read or cannot be. */
   #startWhenRead(): void {
     const isRead = this.#hasRequestEnded || this.#readFailure !== undefined;
+    const isOver = this.#isStarted || this.#abortedBy !== undefined;
+    if (this.#opened === undefined || !isRead || this.#isQueued || isOver) {
+      return;
+    }
+    this.#isQueued = true;
+    this.#turns.run(this.#stream.socket, this);
+  }
+
+  /** Decodes the message and begins, in this connection's turn. */
+  startNow(): void {
     const opened = this.#opened;
-    if (opened === undefined || !isRead || this.#isStarted || this.#abortedBy !== undefined) {
+    if (opened === undefined || this.#isStarted || this.#abortedBy !== undefined) {
       return;
     }
     try {
