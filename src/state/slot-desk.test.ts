@@ -37,7 +37,7 @@ const steps = fc.array(
   { maxLength: 60 },
 );
 
-/** What a call that wants to begin does; true: it has begun. */
+/** What calls that want to begin do; how many of them have begun. */
 async function enter(desk: SlotDesk, process: Process, limit: number, need: number): Promise<number> {
   if (process.held - process.inUse < need) {
     const count = await desk.take(process, "account", limit, need);
@@ -46,6 +46,18 @@ async function enter(desk: SlotDesk, process: Process, limit: number, need: numb
   const entered = Math.min(need, process.held - process.inUse);
   process.inUse += entered;
   return entered;
+}
+
+function leave(desk: SlotDesk, process: Process, how: "leave" | "return" | "die"): void {
+  if (how === "leave") process.inUse = Math.max(0, process.inUse - 1);
+  else if (how === "return") {
+    const idle = process.held - process.inUse;
+    process.held -= idle;
+    desk.giveBack(process, "account", idle);
+  } else {
+    process.isAlive = false;
+    desk.forget(process);
+  }
 }
 
 async function run(limit: number, all: readonly Step[], isConcurrent: boolean): Promise<void> {
@@ -65,15 +77,7 @@ async function run(limit: number, all: readonly Step[], isConcurrent: boolean): 
       });
       if (isConcurrent) pending.push(entering);
       else await entering;
-    } else if (step.do === "leave") process.inUse = Math.max(0, process.inUse - 1);
-    else if (step.do === "return") {
-      const idle = process.held - process.inUse;
-      process.held -= idle;
-      desk.giveBack(process, "account", idle);
-    } else {
-      process.isAlive = false;
-      desk.forget(process);
-    }
+    } else leave(desk, process, step.do);
   }
   await Promise.all(pending);
   for (const process of processes) if (process.isAlive) desk.forget(process);
