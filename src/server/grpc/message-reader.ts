@@ -42,7 +42,7 @@ export class MessageReader {
     }
   }
 
-  /** The message as it travelled, when the body has ended. */
+  /** The message as it travelled, when the body has ended. Once: it is forgotten here. */
   end(): Uint8Array {
     if (this.#bytes === 0) {
       throw invalid("no message was sent");
@@ -50,7 +50,9 @@ export class MessageReader {
     if (this.#messageBytes === undefined || this.#bytes < headerBytes + this.#messageBytes) {
       throw invalid("the message was cut off");
     }
-    return this.#joined().subarray(headerBytes);
+    const whole = this.#joined();
+    this.#chunks = []; // A call that runs for long does not hold its prompt twice.
+    return whole.subarray(headerBytes);
   }
 
   #readHeader(): number {
