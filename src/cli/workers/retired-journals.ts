@@ -42,7 +42,7 @@ async function openRetired({ shard, folder }: JournalFolder, options: RetiredOpt
     instance,
     ...config.usage.journal,
     delivery: config.usage.nats === undefined ? "keep" : "outbox",
-    reprice: (event) => repriceLost(event, config, providers, catalogue),
+    reprice: (start, usage) => repriceLost(start, usage, config, providers, catalogue),
     onPoisoned: options.onPoisoned,
     log,
     now: Date.now,

@@ -51,7 +51,9 @@ export class MessageReader {
       throw invalid("the message was cut off");
     }
     const whole = this.#joined();
-    this.#chunks = []; // A call that runs for long does not hold its prompt twice.
+    // A call that runs for long does not hold its prompt twice.
+    this.#only = undefined;
+    this.#gathered = undefined;
     return whole.subarray(headerBytes);
   }
 
