@@ -3,7 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { status as grpcStatus } from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import {
   adminKeys,
   InferenceService,
@@ -18,6 +18,10 @@ import { failureOf } from "../failure-of.ts";
 import { type GatewayProcess, startGateway, stopGateways } from "../gateway-process.ts";
 import { collect, TestClient } from "../grpc-client.ts";
 import { ask, eventually, waitForEvent } from "./stage.ts";
+
+/** Several processes are started in each. */
+const patienceMs = 120_000;
+vi.setConfig({ testTimeout: patienceMs, hookTimeout: patienceMs });
 
 const { complete, streamComplete } = InferenceService.method;
 const { queryUsage, listUsageEvents, watchUsageEvents } = UsageService.method;
@@ -95,6 +99,14 @@ function workerOf({ gatewayInstance }: UsageEvent): number {
 function pidOf(gateway: GatewayProcess, worker: number): number {
   const lines = gateway.lines.filter((line) => line.includes('"a worker serves"')).map((line) => JSON.parse(line));
   return lines.findLast((line) => line.worker === worker)?.pid ?? expect.fail("the worker does not serve");
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 async function metric(gateway: GatewayProcess, sample: string): Promise<number> {
@@ -273,6 +285,27 @@ describe("the end of a gateway of workers", () => {
       expect(messages.at(-1)?.event.case).toBe("completed");
     }
     expect(await gateway.exited).toBe(0);
+  });
+});
+
+describe("workers whose first process was killed", () => {
+  it("let their streams finish, end, and leave the folder to the next life", async () => {
+    const gateway = await start();
+    const byWorker = await connectToEach(gateway);
+    const pids = [pidOf(gateway, 1), pidOf(gateway, 2)];
+    const short = { ...ask("slow"), sampling: { maxOutputTokens: 60 } };
+    const streams = [...byWorker.values()].map((client) =>
+      client.stream(streamComplete, { start: { case: "request", value: short } }),
+    );
+    const ended = streams.map((stream) => collect(stream));
+    await Promise.all(streams.map((stream) => waitForEvent(stream, "partDelta")));
+    gateway.kill("SIGKILL");
+    for (const { error } of await Promise.all(ended)) expect(error).toBeUndefined();
+    await eventually(() => (pids.some(isAlive) ? undefined : true));
+    const next = await start({ folder: gateway.folder });
+    const events = await allEvents(connect(next));
+    expect(events.filter(({ requestedModel }) => requestedModel === "slow")).toHaveLength(2);
+    expect(events.filter(({ outcome }) => outcome === Outcome.LOST)).toEqual([]);
   });
 });
 
