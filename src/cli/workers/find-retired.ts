@@ -16,8 +16,16 @@ export function findRetired(dataDir: string, count: number): readonly JournalFol
 
 /** Numbers of the workers that have, or had, a folder. */
 export function workersIn(dataDir: string): readonly number[] {
-  if (!existsSync(dataDir)) return [];
-  return readdirSync(dataDir)
+  return namesIn(dataDir)
     .map((name) => Number(workerName.exec(name)?.[1] ?? 0))
     .filter((worker) => worker > 0);
+}
+
+/** None in a folder that cannot be read: who opens it says why. */
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
