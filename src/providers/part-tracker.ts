@@ -114,7 +114,8 @@ class Tracker implements PartTracker {
   }
 
   #takeWhole(kind: Growing, index: number, piece: string): string {
-    const held = (this.#held ??= new Map());
+    this.#held ??= new Map();
+    const held = this.#held;
     const joined = (held.get(index)?.half ?? "") + piece;
     held.delete(index);
     if (!endsInHighSurrogate(joined)) return joined.toWellFormed();
