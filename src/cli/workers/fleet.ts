@@ -1,6 +1,7 @@
 // The workers as a whole: started together, started again when one dies, ended together. What a dead worker held comes
 // free here, since its parent is the first to know.
-import type { Logger } from "pino";
+
+import type { Log } from "../../telemetry/logger.ts";
 import { exitCodePoisoned } from "../exit-codes.ts";
 import type { ConnectionDesk, Seat } from "./connection-desk.ts";
 import type { WorkerExit, WorkerLife } from "./worker-life.ts";
@@ -10,7 +11,7 @@ export type FleetOptions = {
   readonly desk: ConnectionDesk;
   /** A new life of a worker, and what to do when it is over. */
   readonly begin: (worker: number) => { readonly life: WorkerLife; readonly seat: Seat; readonly onOver: () => void };
-  readonly logger: Pick<Logger, "info" | "warn" | "error">;
+  readonly logger: Pick<Log["logger"], "info" | "warn" | "error">;
   /** The disk has failed in a worker: the whole process should end. */
   readonly onPoisoned: () => void;
 };
