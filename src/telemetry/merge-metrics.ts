@@ -12,6 +12,7 @@ const gaugeRules: Readonly<Record<string, "max" | "min" | "each">> = {
   llmgateway_journal_poisoned: "max",
   llmgateway_build_info: "max",
   llmgateway_publisher_ready: "min",
+  llmgateway_shared_calls_ready: "min",
   llmgateway_target_available: "min",
   llmgateway_target_failure_ratio: "each",
   llmgateway_target_output_tokens_per_second: "each",
