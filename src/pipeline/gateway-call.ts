@@ -307,6 +307,8 @@ export class GatewayCall implements OpenCall {
       const end = fromOutcomeBytes(outcome, once.answerSchema);
       return end && once.join(this.#join(this.#endedElsewhere(request, digest, responseId, end), isReplay));
     };
+    const { id } = this.#call.account.identity;
+    this.#replays.expect(id);
     return claimCall({
       call: this.#call,
       shared,
@@ -323,6 +325,7 @@ export class GatewayCall implements OpenCall {
         refuse: (failure) => this.#refuse(request, failure, sink),
         follow: (place, lost) => {
           this.#joinedId = place.responseId;
+          this.#replays.unexpect(id);
           return new RemoteCall({
             call: this.#call,
             shared,
@@ -335,7 +338,10 @@ export class GatewayCall implements OpenCall {
                 if (elsewhere(place.responseId, bytes, isReplay) === undefined) sink.fail(unreadableAnswer());
               },
               fail: (failure) => sink.fail(failure),
-              lost,
+              lost: (where, isUnknown) => {
+                this.#replays.expect(id);
+                lost(where, isUnknown);
+              },
             },
           });
         },
@@ -358,6 +364,7 @@ export class GatewayCall implements OpenCall {
   }
 
   #join(entry: ReplayEntry, isReplay?: boolean): JoinedCall {
+    this.#replays.unexpect(this.#call.account.identity.id);
     this.#joinedId = entry.responseId;
     return new JoinedCall(this.#call, this.#replays, entry, isReplay);
   }
@@ -396,6 +403,7 @@ export class GatewayCall implements OpenCall {
   }
 
   #refuse(request: CompleteRequest | undefined, failure: CallFailure, sink: FailureSink): CallHandle {
+    this.#replays.unexpect(this.#call.account.identity.id);
     if (request !== undefined) this.#call.account.request = request;
     let isGone = false;
     void this.#call.endFailed(failure).then((told) => {

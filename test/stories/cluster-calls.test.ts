@@ -44,11 +44,12 @@ afterAll(async () => {
 
 const otherSecret = "secret-of-another-project";
 
-async function startReplica(folder?: string, more = ""): Promise<Replica> {
+async function startReplica(folder?: string, more = "", args: readonly string[] = []): Promise<Replica> {
   const key = (id: string, project: string, secret: string) =>
     `  - { id: ${id}, project: ${project}, digest: "sha256:${hash("sha256", secret, "hex")}", roles: [inference, usage] }\n`;
   const gateway = await startGateway({
     folder,
+    args,
     keys: `keys:\n${key("test", "search", "test-secret")}${key("foreign", "other", otherSecret)}`,
     yaml: `
 providers:
@@ -191,6 +192,20 @@ describe("a request id in a cluster", () => {
     expect(again.info?.responseId).toBe(first.info?.responseId);
     expect(again.info?.responseCacheStatus).toBe(CacheStatus.REPLAYED);
     expect(askedOf("once embedded")).toBe(1);
+  });
+});
+
+describe("the workers of one gateway in a cluster", () => {
+  it("share request ids as replicas do", async () => {
+    const { gateway, client } = await startReplica(undefined, "", ["--workers", "2"]);
+    const clients = Array.from({ length: 6 }, () => new TestClient(gateway.port, { ownConnection: true }));
+    const request = { ...ask("slow", "over the workers"), requestId: "cluster-workers" };
+    const answers = await Promise.all(clients.map((one) => one.unary(complete, request)));
+    expect(new Set(answers.map(({ responseId }) => responseId)).size).toBe(1);
+    expect(askedOf("over the workers")).toBe(1);
+    for (const one of [client, ...clients]) one.close();
+    gateway.kill("SIGTERM");
+    await gateway.exited;
   });
 });
 

@@ -14,10 +14,31 @@ import type { ReplayEntry, ReplayStore } from "./replay-store.ts";
 export function answerQuestions(shared: SharedCalls, replays: ReplayStore): void {
   shared.serve((bytes, link) => {
     const question = fromQuestionBytes(bytes);
-    const entry = question && replays.byResponseId(question.projectId, question.responseId);
-    if (question === undefined || entry === undefined) return refuse(link, frameKinds.unknown);
-    return answer(replays, entry, question, link);
+    if (question === undefined) return refuse(link, frameKinds.unknown);
+    const begun = replays.expected(question.responseId);
+    return begun === undefined ? lookUp(replays, question, link) : answerLater(replays, begun, question, link);
   });
+}
+
+function lookUp(replays: ReplayStore, question: Question, link: AnswerLink): AnswerHolder | undefined {
+  const entry = replays.byResponseId(question.projectId, question.responseId);
+  return entry === undefined ? refuse(link, frameKinds.unknown) : answer(replays, entry, question, link);
+}
+
+/** Whoever reads a claim of ours may be faster than the word that it is ours. */
+function answerLater(replays: ReplayStore, begun: Promise<void>, question: Question, link: AnswerLink): AnswerHolder {
+  let holder: AnswerHolder | undefined;
+  let isGone = false;
+  void begun.then(() => {
+    if (!isGone) holder = lookUp(replays, question, link);
+  }); // Never rejects.
+  return {
+    drained: () => holder?.drained(),
+    gone: () => {
+      isGone = true;
+      holder?.gone();
+    },
+  };
 }
 
 function answer(

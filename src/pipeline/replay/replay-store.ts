@@ -93,6 +93,8 @@ export class ReplayStore {
   readonly #remembered = new Set<ReplayEntry>();
   readonly #resumable = new Set<ReplayEntry>();
   #characters = 0;
+  /** Calls that are claimed and have not begun: another replica may ask for one before we have heard that it is ours. */
+  readonly #expected = new Map<string, { readonly begun: Promise<void>; readonly resolve: () => void }>();
 
   constructor(limits: ReplayLimits, clock: Clock) {
     this.#limits = limits;
@@ -117,6 +119,22 @@ export class ReplayStore {
     return this.#live(`r${projectId}\n${responseId}`);
   }
 
+  /** A call may begin under this id; `unexpect` follows when it does not. */
+  expect(responseId: string): void {
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    this.#expected.set(responseId, { begun, resolve });
+  }
+
+  unexpect(responseId: string): void {
+    this.#expected.get(responseId)?.resolve();
+    this.#expected.delete(responseId);
+  }
+
+  /** Resolves when it is known whether the call begins; `undefined`: it is not expected. */
+  expected(responseId: string): Promise<void> | undefined {
+    return this.#expected.get(responseId)?.begun;
+  }
+
   /** Remembers a call that begins. */
   begin(call: ReplayCall): ReplayEntry {
     const broadcast = call.streaming
@@ -130,6 +148,7 @@ export class ReplayStore {
       : undefined;
     const entry = toEntry(call, broadcast);
     for (const key of keysOf(entry)) this.#entries.set(key, entry);
+    this.unexpect(entry.responseId);
     return entry;
   }
 

@@ -26,7 +26,7 @@ export const bucketNames = {
   instances: "llmgateway_instances",
 } as const;
 
-export const requestMs = 1_000;
+export const requestMs = 2_000;
 
 /** Makes the buckets that are missing; those that exist stay as they are. */
 export async function openCallBuckets(connection: NatsConnection, settings: BucketSettings): Promise<CallBuckets> {

@@ -57,7 +57,7 @@ const limits = {
   /** After NATS did not answer nobody else waits for it that long. */
   restMs: 1_000,
   /** All tries of one claim. */
-  claimMsMax: 3_000,
+  claimMsMax: 5_000,
   /** Of one piece: below the 1 MiB that a NATS server takes unless told otherwise. */
   pieceBytes: 512 << 10,
 } as const;
