@@ -1,0 +1,142 @@
+// The gates that bind one call, and the way through them: all or none, at once as long as the leases suffice.
+import type { BudgetConfig, LimitConfig } from "../config/config.ts";
+import type { AdmissionRequest, Reservation } from "../pipeline/ports.ts";
+import { budgetDenial, limitDenial, sharedLimitDenial } from "./denials.ts";
+import { amountOf, type LimitGate } from "./limits/limit-gate.ts";
+import type { LimitRule } from "./limits/limit-rules.ts";
+import type { Hold, Quota } from "./quota.ts";
+
+export type BudgetGate = { readonly subject: string; readonly budget: BudgetConfig; readonly quota: Quota };
+export type SharedLimit = {
+  readonly subject: string;
+  readonly rule: LimitRule;
+  readonly quota: Quota;
+  readonly onStateFailure: LimitConfig["onStateFailure"];
+  /** What this instance allows itself while the store cannot be reached. */
+  readonly localShare: LimitGate;
+};
+
+export type Gates = {
+  readonly limits: readonly LimitGate[];
+  readonly sharedLimits: readonly SharedLimit[];
+  readonly budgets: readonly BudgetGate[];
+};
+
+export function joinGates(first: Gates, second: Gates): Gates {
+  return {
+    limits: [...first.limits, ...second.limits],
+    sharedLimits: [...first.sharedLimits, ...second.sharedLimits],
+    budgets: [...first.budgets, ...second.budgets],
+  };
+}
+
+type Claimed = { readonly gate: LimitGate; readonly claimed: number };
+type Held = { readonly hold: Hold; readonly rule: LimitRule | undefined; readonly amount: bigint };
+
+export function admitThrough(
+  gates: Gates,
+  request: AdmissionRequest,
+  nowMs: number,
+): Reservation | Promise<Reservation> {
+  const tokens = { inputTokens: request.inputTokens, outputTokens: request.maxOutputTokens };
+  // A call whose price is not known still asks whether anything is left.
+  const cost = request.worstCostNanoUsd ?? 1n;
+  const claimed = enterLimits(gates.limits, tokens, nowMs);
+  if (gates.sharedLimits.length === 0 && gates.budgets.length === 0) return toReservation(claimed, [], 0n);
+
+  const held: Held[] = [];
+  for (const { rule, quota } of gates.sharedLimits) {
+    const amount = toShareClaim(rule, tokens);
+    const hold = quota.tryReserve(amount, nowMs);
+    if (hold === undefined) return admitSlowly(gates, claimed, held, tokens, cost, nowMs);
+    held.push({ hold, rule, amount });
+  }
+  for (const { quota } of gates.budgets) {
+    const hold = quota.tryReserve(cost, nowMs);
+    if (hold === undefined) return admitSlowly(gates, claimed, held, tokens, cost, nowMs);
+    held.push({ hold, rule: undefined, amount: cost });
+  }
+  return toReservation(claimed, held, gates.budgets.length === 0 ? 0n : cost);
+}
+
+type Tokens = { readonly inputTokens: number; readonly outputTokens: number };
+
+/** Takes from all or throws the denial with the longest wait: until then another try cannot succeed. */
+function enterLimits(gates: readonly LimitGate[], tokens: Tokens, nowMs: number): readonly Claimed[] {
+  let longestWaitMs = 0;
+  let shortest: LimitGate | undefined;
+  for (const gate of gates) {
+    const waitMs = gate.waitMs(amountOf(gate.rule.meter, tokens), nowMs);
+    if (waitMs > longestWaitMs) {
+      longestWaitMs = waitMs;
+      shortest = gate;
+    }
+  }
+  if (shortest !== undefined) throw limitDenial(shortest, longestWaitMs);
+  return gates.map((gate) => ({ gate, claimed: gate.enter(amountOf(gate.rule.meter, tokens)) }));
+}
+
+/** A claim larger than the whole limit passes at the beginning of a window: otherwise it could never pass. */
+function toShareClaim(rule: LimitRule, tokens: Tokens): bigint {
+  return BigInt(Math.min(Math.floor(rule.limit), Math.ceil(amountOf(rule.meter, tokens))));
+}
+
+/** Continues after `held` in the order of the gates; gives everything back when one refuses. */
+async function admitSlowly(
+  gates: Gates,
+  claimed: readonly Claimed[],
+  held: Held[],
+  tokens: Tokens,
+  cost: bigint,
+  nowMs: number,
+): Promise<Reservation> {
+  const local: Claimed[] = [...claimed];
+  try {
+    for (const shared of gates.sharedLimits.slice(held.length)) {
+      await holdSharedLimit(shared, tokens, held, local, nowMs);
+    }
+    const budgetsHeld = held.filter(({ rule }) => rule === undefined).length;
+    for (const { subject, budget, quota } of gates.budgets.slice(budgetsHeld)) {
+      const outcome = await quota.reserve(cost, nowMs);
+      if ("because" in outcome) throw budgetDenial(subject, budget.id, outcome);
+      held.push({ hold: outcome, rule: undefined, amount: cost });
+    }
+  } catch (error) {
+    for (const { hold } of held) hold.settle(0n);
+    for (const { gate, claimed: amount } of local) gate.settle(amount, 0, nowMs);
+    throw error;
+  }
+  return toReservation(local, held, gates.budgets.length === 0 ? 0n : cost);
+}
+
+async function holdSharedLimit(
+  shared: SharedLimit,
+  tokens: Tokens,
+  held: Held[],
+  local: Claimed[],
+  nowMs: number,
+): Promise<void> {
+  const { subject, rule, quota, onStateFailure, localShare } = shared;
+  const amount = toShareClaim(rule, tokens);
+  const outcome = await quota.reserve(amount, nowMs);
+  if (!("because" in outcome)) {
+    held.push({ hold: outcome, rule, amount });
+    return;
+  }
+  if (outcome.because === "exhausted" || onStateFailure === "closed") {
+    throw sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, outcome, nowMs);
+  }
+  if (onStateFailure === "local_share") local.push(...enterLimits([localShare], tokens, nowMs));
+}
+
+function toReservation(claimed: readonly Claimed[], held: readonly Held[], reservedNanoUsd: bigint): Reservation {
+  return {
+    reservedNanoUsd,
+    settle(actual, nowMs) {
+      for (const { gate, claimed: amount } of claimed) gate.settle(amount, amountOf(gate.rule.meter, actual), nowMs);
+      for (const { hold, rule } of held) {
+        hold.settle(rule === undefined ? actual.costNanoUsd : BigInt(Math.ceil(amountOf(rule.meter, actual))));
+      }
+    },
+  };
+}
