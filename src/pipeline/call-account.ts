@@ -24,6 +24,7 @@ import { sumCost } from "../metering/sum-cost.ts";
 import { sumUsage } from "../metering/sum-usage.ts";
 import { createUsageEvent, toDuration, toTimestamp } from "../metering/usage-event.ts";
 import type { PlannedTarget, SkippedTarget } from "../routing/itinerary.ts";
+import type { AttemptSpending } from "./call-spending.ts";
 import type { TraceIds } from "./pipeline-parts.ts";
 import { providerRequestIdOf } from "./pipeline-parts.ts";
 import type { Clock, InferenceMethod, Pricer } from "./ports.ts";
@@ -43,6 +44,8 @@ export type OpenAttempt = {
   readonly planned: PlannedTarget;
   readonly startedMonotonicMs: number;
   firstContentMonotonicMs: number | undefined;
+  /** What it may spend; `undefined`: no budget binds the call. */
+  spending?: AttemptSpending | undefined;
 };
 
 /** How an attempt ended, and what it consumed. */
@@ -126,7 +129,7 @@ export class CallAccount {
     const startedMonotonicMs = this.#clock.monotonicMs();
     if (this.#attemptsOpen === 0) this.#upstreamSinceMs = startedMonotonicMs;
     this.#attemptsOpen += 1;
-    return { record, planned, startedMonotonicMs, firstContentMonotonicMs: undefined };
+    return { record, planned, startedMonotonicMs, firstContentMonotonicMs: undefined, spending: undefined };
   }
 
   /** The first content of an attempt reached us. */
@@ -200,16 +203,20 @@ export class CallAccount {
     return this.#toEvent(end.outcome, end.failure, this.usage);
   }
 
-  #charge(record: Attempt, planned: PlannedTarget, usage: Usage, reportedNanoUsd: bigint | undefined): void {
-    const { target } = planned;
-    const cost = this.#pricer.price(usage, {
+  /** What a usage costs at a target now; `serviceTier`: as the provider said, "": as it was asked for. */
+  priceAt({ target }: PlannedTarget, usage: Usage, serviceTier: string): Cost {
+    return this.#pricer.price(usage, {
       providerId: target.providerId,
       providerName: target.providerName,
       model: target.model,
       projectId: this.identity.caller.projectId,
-      serviceTier: record.serviceTier === "" ? (this.#request?.serviceTier ?? "") : record.serviceTier,
+      serviceTier: serviceTier === "" ? (this.#request?.serviceTier ?? "") : serviceTier,
       atMs: this.#clock.nowMs(),
     });
+  }
+
+  #charge(record: Attempt, planned: PlannedTarget, usage: Usage): void {
+    const cost = this.priceAt(planned, usage, record.serviceTier);
     record.usage = usage;
     record.costNanoUsd = cost.totalNanoUsd;
     if (reportedNanoUsd !== undefined) {
@@ -282,10 +289,11 @@ function newAttempt(number: number, { target }: PlannedTarget): Attempt {
   };
 }
 
-/** Outcome of a call that failed: refused by us, or tried and failed. */
-export function outcomeOfFailure(reason: ErrorReason, providerWasTried: boolean): Outcome {
+/** Outcome of a call that failed: refused by us, or tried and failed, perhaps in the middle of its answer. */
+export function outcomeOfFailure({ reason, facts }: CallFailure, providerWasTried: boolean): Outcome {
   if (reason === ErrorReason.CANCELLED || reason === ErrorReason.DEADLINE_EXCEEDED) return Outcome.CANCELLED;
-  if (reason === ErrorReason.STREAM_INTERRUPTED) return Outcome.INTERRUPTED;
+  const isCutOff = reason === ErrorReason.BUDGET_EXHAUSTED && facts.streamFailure !== undefined;
+  if (isCutOff || reason === ErrorReason.STREAM_INTERRUPTED) return Outcome.INTERRUPTED;
   if (reason === ErrorReason.INTERNAL) return Outcome.FAILED;
   return providerWasTried || reason === ErrorReason.NO_HEALTHY_TARGET ? Outcome.FAILED : Outcome.REJECTED;
 }

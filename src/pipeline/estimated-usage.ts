@@ -26,8 +26,9 @@ export function estimateUsage(known: Usage | undefined, inputTokens: number, out
 }
 
 /** Latin text; other scripts have fewer characters to a token, and are estimated a little low. */
-export const charactersPerToken = 4;
+const charactersPerToken = 4;
 
-export function estimateTokens(characters: number): number {
-  return Math.ceil(characters / charactersPerToken);
+/** Characters that are estimated as so many tokens. */
+export function charactersOfTokens(tokens: number): number {
+  return tokens * charactersPerToken;
 }

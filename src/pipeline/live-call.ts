@@ -1,6 +1,5 @@
 // What every call goes through, whatever its method: admitted, written down, tried at one target after the other, ended
 // exactly once. `complete.ts` and `stream-complete.ts` say only what differs.
-import { create } from "@bufbuild/protobuf";
 import {
   AttemptOutcome,
   type CompleteRequest,
@@ -8,7 +7,6 @@ import {
   type Outcome,
   type Usage,
   type UsageEvent,
-  UsageSchema,
 } from "../contract.ts";
 import { CallFailure, type FieldViolation } from "../domain/call-failure.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
@@ -17,13 +15,14 @@ import { authoriseMethod } from "../policy/authorise.ts";
 import type { Itinerary, PlannedTarget, RouteStep } from "../routing/itinerary.ts";
 import { type CallAccount, type OpenAttempt, outcomeOfFailure } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
+import { CallSpending } from "./call-spending.ts";
 import { estimateUsage } from "./estimated-usage.ts";
-import { firstPriced } from "./first-priced.ts";
 import { type AttemptControl, HedgedRace } from "./hedged-race.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
-import type { AdmissionRequest, PriceQuery, Pricer, Reservation } from "./ports.ts";
+import type { AdmissionRequest, Reservation } from "./ports.ts";
 import { type CallTask, prepareAttempt, type ReadyAttempt } from "./prepare-attempt.ts";
 import { refuseUnavailableFeatures } from "./unavailable-features.ts";
+import { outputTokensMax, type UnitsMost, usagesMost, worstCost } from "./worst-cost.ts";
 
 export class LiveCall {
   readonly parts: PipelineParts;
@@ -34,6 +33,9 @@ export class LiveCall {
   readonly #onOver: () => void;
   #itinerary: Itinerary | undefined;
   #reservation: Reservation | undefined;
+  /** `undefined`: no budget binds the call. */
+  #spending: CallSpending | undefined;
+  #worstOf: ((candidates: readonly PlannedTarget[]) => bigint | undefined) | undefined;
   #recorded: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #violations: FieldViolation[] = [];
@@ -166,8 +168,10 @@ export class LiveCall {
       }
       if (this.#recorded !== undefined) await control.scope.until(this.#recorded);
       control.scope.throwIfStopped();
+      if (this.#spending !== undefined && !(await this.#isPaidFor(this.#spending, planned, control))) return undefined;
       ready = prepared;
       open = this.account.beginAttempt(planned);
+      open.spending = this.#spending?.begin(open, () => this.#mostAt(planned));
       this.itinerary.started(planned, this.parts.clock.nowMs());
       return { answer: await attempt(ready, open, control) };
     } catch (error) {
@@ -176,6 +180,21 @@ export class LiveCall {
       if (error instanceof ProviderFailure) return undefined;
       throw error;
     }
+  }
+
+  /** False: a second attempt beside the first would cost more than the budget has; the first one goes on alone. */
+  async #isPaidFor(spending: CallSpending, planned: PlannedTarget, { scope }: AttemptControl): Promise<boolean> {
+    const asked = spending.mayBegin(() => this.#mostAt(planned));
+    const refusal = asked === undefined ? undefined : await scope.until(asked);
+    if (refusal === undefined) return true;
+    if (!spending.isShared) throw withAttempts(refusal, this.account.attempts);
+    this.itinerary.cancelled(planned, this.parts.clock.nowMs());
+    return false;
+  }
+
+  /** As admission reserves it: a call whose price is not known only asks whether anything is left. */
+  #mostAt(planned: PlannedTarget): bigint {
+    return this.#worstOf?.([planned]) ?? 1n;
   }
 
   /** What routing granted ends in one way, so that the target neither stays in flight nor keeps its one probe. */
@@ -285,7 +304,7 @@ export class LiveCall {
     const failure = this.toCallFailure(error);
     const wasTried = this.account.attempts.some((attempt) => attempt.outcome !== AttemptOutcome.SKIPPED);
     try {
-      await this.end(outcomeOfFailure(failure.reason, wasTried), failure);
+      await this.end(outcomeOfFailure(failure, wasTried), failure);
       return failure;
     } catch (recordError) {
       return this.toCallFailure(recordError);
@@ -303,6 +322,9 @@ export class LiveCall {
     const admitted = this.parts.admission.admit(this.#admissionRequest(request, unitsMost), nowMs);
     this.#reservation = admitted instanceof Promise ? await this.#inTime(admitted) : admitted;
     this.account.reservedNanoUsd = this.#reservation.reservedNanoUsd;
+    const { extend } = this.#reservation;
+    if (extend !== undefined)
+      this.#spending = new CallSpending(this.#reservation, extend, this.account, this.parts.clock);
   }
 
   /** A reservation that comes after the call was stopped is given back whole. */
@@ -321,9 +343,14 @@ export class LiveCall {
 
   #admissionRequest(request: CompleteRequest, unitsMost: UnitsMost | undefined): AdmissionRequest {
     const { account, itinerary } = this;
-    const { pricer, clock, limits } = this.parts;
-    const maxOutputTokens = outputTokensMax(request, itinerary.candidates, limits.outputTokensAssumed);
-    const tokens = { inputTokens: account.inputTokensEstimated, outputTokens: maxOutputTokens };
+    const maxOutputTokens = outputTokensMax(request, itinerary.candidates, this.parts.limits.outputTokensAssumed);
+    const worstOf = (candidates: readonly PlannedTarget[]): bigint | undefined =>
+      worstCost(this.parts.pricer, candidates, usagesMost(account.inputTokensEstimated, maxOutputTokens, unitsMost), {
+        projectId: account.identity.caller.projectId,
+        serviceTier: request.serviceTier,
+        atMs: this.parts.clock.nowMs(),
+      });
+    this.#worstOf = worstOf;
     return {
       caller: account.identity.caller,
       endUserId: request.endUserId,
@@ -334,12 +361,7 @@ export class LiveCall {
       priority: priorityByTier[request.serviceTier] ?? 1,
       // Priced only when a budget asks.
       get worstCostNanoUsd() {
-        const usages = unitsMost?.(tokens.inputTokens) ?? [create(UsageSchema, tokens)];
-        return worstCost(pricer, itinerary.candidates, usages, {
-          projectId: account.identity.caller.projectId,
-          serviceTier: request.serviceTier,
-          atMs: clock.nowMs(),
-        });
+        return worstOf(itinerary.candidates);
       },
     };
   }
@@ -366,40 +388,16 @@ type Served<Answer> = { readonly answer: Answer };
 
 type AttemptStep = Extract<RouteStep, { kind: "attempt" }>;
 
+function withAttempts(failure: CallFailure, attempts: CallAccount["attempts"]): CallFailure {
+  return new CallFailure(failure.reason, failure.message, { ...failure.facts, attempts });
+}
+
 /** Nothing was reserved for a call that was over anyway. */
 function ignoreRefusal(): void {}
 
 const nothingSeen = { status: 0, headers: {} } as const;
 
 const priorityByTier: Readonly<Record<string, number>> = { priority: 2, flex: 0, batch: 0 };
-
-function outputTokensMax(request: CompleteRequest, candidates: readonly PlannedTarget[], assumed: number): number {
-  const asked = request.sampling?.maxOutputTokens;
-  if (asked !== undefined) return asked;
-  let most = 0;
-  for (const { target } of candidates) most = Math.max(most, target.facts.maxOutputTokens ?? assumed);
-  return most;
-}
-
-/** From the estimated input tokens to usages that mean the same: what a model is billed by decides which of them counts. */
-export type UnitsMost = (inputTokens: number) => readonly Usage[];
-
-/** The dearest permitted target decides; `undefined` when one of them has no price. */
-function worstCost(
-  pricer: Pricer,
-  candidates: readonly PlannedTarget[],
-  usages: readonly Usage[],
-  at: Pick<PriceQuery, "projectId" | "serviceTier" | "atMs">,
-): bigint | undefined {
-  let worst = 0n;
-  for (const { target } of candidates) {
-    const { providerId, providerName, model } = target;
-    const { cost } = firstPriced(pricer, usages, { ...at, providerId, providerName, model });
-    if (cost === undefined) return undefined;
-    if (cost.totalNanoUsd > worst) worst = cost.totalNanoUsd;
-  }
-  return worst;
-}
 
 function failureOfStop(stopped: Stopped, attempts: CallAccount["attempts"]): CallFailure {
   switch (stopped.stopCause) {

@@ -201,6 +201,12 @@ export interface Admission {
 
 export interface Reservation {
   readonly reservedNanoUsd: bigint;
+  /**
+   * Reserves more, until `totalNanoUsd` are reserved in every budget that binds the call. Resolves with why not, and then
+   * no more is reserved than before: BUDGET_EXHAUSTED, or GATEWAY_OVERLOADED when the shared state cannot be reached. One
+   * at a time; absent: no budget binds the call.
+   */
+  readonly extend?: (totalNanoUsd: bigint, nowMs: number) => Promise<CallFailure | undefined>;
   /** Gives back what was not used. Called exactly once, at the end of the call. */
   settle(
     actual: { readonly inputTokens: number; readonly outputTokens: number; readonly costNanoUsd: bigint },

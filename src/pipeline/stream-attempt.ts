@@ -99,8 +99,16 @@ export class StreamAttempt {
   }
 
   resume(): void {
+    if (this.#settled) return;
     this.#timer.paused = false;
     this.#exchange?.resume();
+  }
+
+  /** Ends the attempt from outside: what came so far goes out, the provider's connection is closed. */
+  stop(reason: Error): void {
+    if (this.#settled) return;
+    this.#target.flush();
+    this.#abandon(reason);
   }
 
   #take(bytes: Uint8Array): void {

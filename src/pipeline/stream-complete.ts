@@ -18,6 +18,7 @@ import { reasonOfFailure } from "../domain/failure-reason.ts";
 import { foldEvent } from "../domain/fold.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
+import { estimateInputTokens } from "../metering/estimate-tokens.ts";
 import type { ChatOperation } from "../providers/provider.ts";
 import { msOfDuration } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
@@ -184,7 +185,10 @@ export class StreamLife {
       case RecoveryMode.CONTINUE:
         this.#asked = toContinuation(request, this.#parts ?? []);
         run.fail(failure, this.#asked === undefined ? AttemptOutcome.FAILED : AttemptOutcome.CONTINUED);
-        return this.#asked === undefined ? this.#interrupted(failure) : failure;
+        if (this.#asked === undefined) return this.#interrupted(failure);
+        // The next target reads what this one has written.
+        this.#call.account.inputTokensEstimated = estimateInputTokens(this.#asked);
+        return failure;
       default:
         run.fail(failure, AttemptOutcome.FAILED);
         return this.#interrupted(failure);
@@ -216,7 +220,8 @@ export class StreamLife {
   #afterContent(error: unknown): unknown {
     if (this.#writer.sequence === 0) return error;
     const broken = this.#broken; // Nobody took over: that routing gave up tells less than why the stream broke.
-    const isGivenUp = broken !== undefined && error instanceof CallFailure;
+    const isGivenUp =
+      broken !== undefined && error instanceof CallFailure && error.reason !== ErrorReason.BUDGET_EXHAUSTED;
     const failure = isGivenUp ? this.#interrupted(broken) : this.#call.toCallFailure(error);
     return new CallFailure(failure.reason, failure.message, {
       ...failure.facts,

@@ -9,11 +9,13 @@ import { readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
 import type { ContinuedParts } from "./continuation.ts";
-import { estimateTokens, estimateUsage } from "./estimated-usage.ts";
+import { charactersOfTokens, estimateUsage } from "./estimated-usage.ts";
 import { hasConsumed } from "./has-consumed.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { StreamAttempt } from "./stream-attempt.ts";
+import { StreamSpending, type StreamSpendingPorts } from "./stream-spending.ts";
+import { outputTokensBound } from "./worst-cost.ts";
 
 export type StreamRunPorts = {
   /** The first content has come. False: another attempt of the call was faster. */
@@ -45,6 +47,8 @@ export class StreamRun {
   #bytes = 0;
   #progressAt = 0;
   #progressAtMs = 0;
+  /** `undefined`: no budget binds the call. */
+  readonly #spending: StreamSpending | undefined;
 
   constructor(
     call: LiveCall,
@@ -62,13 +66,10 @@ export class StreamRun {
       ready,
       readContextOf(call, request, ready),
       timeLimits(ready, request, "stream"),
-      // A held-back attempt has nothing to flush, and must not be held up by a slow reader of nothing.
-      {
-        event: (event) => this.#event(event),
-        flush: () => !this.#speaks || ports.flush(),
-        progress: () => this.#characters + this.#bytes,
-      },
+      { event: (event) => this.#event(event), flush: () => this.#flush() },
     );
+    const { spending } = open;
+    if (spending !== undefined) this.#spending = new StreamSpending(spending, this.#spendingPorts(request));
   }
 
   /** Resolves when the provider's answer is complete and in the account; rejects with `ProviderFailure` or `Stopped`. */
@@ -116,6 +117,32 @@ export class StreamRun {
     if (isContent(event)) this.#speak();
   }
 
+  #flush(): boolean {
+    const spending = this.#spending;
+    if (spending !== undefined) spending.pieceRead(this.#characters);
+    // A held-back attempt has nothing to flush, and must not be held up by a slow reader of nothing.
+    const mayRead = !this.#speaks || this.#ports.flush();
+    return mayRead && spending?.isWaiting !== true;
+  }
+
+  #spendingPorts(request: CompleteRequest): StreamSpendingPorts {
+    const { account, parts } = this.#call;
+    const { planned } = this.#ready;
+    const outputTokensMost = outputTokensBound(request, planned.target.facts);
+    return {
+      usage: () => {
+        // What the provider holds to is truer than our estimate.
+        const characters = Math.min(this.#characters, charactersOfTokens(outputTokensMost ?? Number.POSITIVE_INFINITY));
+        return estimateUsage(this.#attempt.usage(), account.inputTokensEstimated, characters);
+      },
+      costOf: (usage) => account.priceAt(planned, usage, "").totalNanoUsd,
+      outputTokensMost,
+      resume: () => this.#attempt.resume(),
+      end: (reason) => this.#attempt.stop(reason),
+      nowMs: () => parts.clock.monotonicMs(),
+    };
+  }
+
   #speak(): void {
     if (!this.#ports.claim()) throw new Stopped("hedge");
     this.#speaks = true;
@@ -135,8 +162,8 @@ export class StreamRun {
   /** Notes progress in the journal now and then, so that a crash loses little of the count. */
   #count(event: StreamEvent): void {
     this.#characters += charactersOf(event);
-    if (event.kind === "reasoning-delta") this.#reasoningCharacters += event.text.length;
-    else if (event.kind === "data-delta") this.#bytes += event.data.length;
+    if (this.#spending !== undefined && this.#characters >= this.#spending.lookAt)
+      this.#spending.look(this.#characters);
     const since = this.#characters - this.#progressAt;
     if (since < progressCharacters) return;
     const nowMs = this.#call.parts.clock.nowMs();

@@ -81,8 +81,10 @@ export class AdmissionQueue implements Admission {
 
   /** A reservation whose end may let somebody in. */
   #watched(reservation: Reservation): Reservation {
+    const extend = reservation.extend?.bind(reservation);
     return {
       reservedNanoUsd: reservation.reservedNanoUsd,
+      ...(extend === undefined ? {} : { extend }),
       settle: (actual, nowMs) => {
         reservation.settle(actual, nowMs);
         if (this.#waiting > 0) queueMicrotask(() => void this.#pump(true)); // Never rejects.

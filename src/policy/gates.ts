@@ -4,7 +4,8 @@ import type { AdmissionRequest, Reservation } from "../pipeline/ports.ts";
 import { budgetDenial, limitDenial, sharedLimitDenial } from "./denials.ts";
 import { amountOf, type LimitGate } from "./limits/limit-gate.ts";
 import type { LimitRule } from "./limits/limit-rules.ts";
-import type { Hold, Quota } from "./quota.ts";
+import type { Quota } from "./quota.ts";
+import { type Claimed, type Held, toReservation } from "./reservation.ts";
 
 export type BudgetGate = { readonly subject: string; readonly budget: BudgetConfig; readonly quota: Quota };
 export type SharedLimit = {
@@ -30,9 +31,6 @@ export function joinGates(first: Gates, second: Gates): Gates {
   };
 }
 
-type Claimed = { readonly gate: LimitGate; readonly claimed: number };
-type Held = { readonly hold: Hold; readonly rule: LimitRule | undefined; readonly amount: bigint };
-
 export function admitThrough(
   gates: Gates,
   request: AdmissionRequest,
@@ -42,7 +40,8 @@ export function admitThrough(
   // A call whose price is not known still asks whether anything is left.
   const cost = request.worstCostNanoUsd ?? 1n;
   const claimed = enterLimits(gates.limits, tokens, nowMs);
-  if (gates.sharedLimits.length === 0 && gates.budgets.length === 0) return toReservation(claimed, [], 0n);
+  if (gates.sharedLimits.length === 0 && gates.budgets.length === 0)
+    return toReservation(claimed, [], gates.budgets, 0n);
 
   const held: Held[] = [];
   for (const { rule, quota } of gates.sharedLimits) {
@@ -56,7 +55,7 @@ export function admitThrough(
     if (hold === undefined) return admitSlowly(gates, claimed, held, tokens, cost, nowMs);
     held.push({ hold, rule: undefined, amount: cost });
   }
-  return toReservation(claimed, held, gates.budgets.length === 0 ? 0n : cost);
+  return toReservation(claimed, held, gates.budgets, gates.budgets.length === 0 ? 0n : cost);
 }
 
 type Tokens = { readonly inputTokens: number; readonly outputTokens: number };
@@ -106,7 +105,7 @@ async function admitSlowly(
     for (const { gate, claimed: amount } of local) gate.settle(amount, 0, nowMs);
     throw error;
   }
-  return toReservation(local, held, gates.budgets.length === 0 ? 0n : cost);
+  return toReservation(local, held, gates.budgets, gates.budgets.length === 0 ? 0n : cost);
 }
 
 async function holdSharedLimit(
@@ -127,16 +126,4 @@ async function holdSharedLimit(
     throw sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, outcome, nowMs);
   }
   if (onStateFailure === "local_share") local.push(...enterLimits([localShare], tokens, nowMs));
-}
-
-function toReservation(claimed: readonly Claimed[], held: readonly Held[], reservedNanoUsd: bigint): Reservation {
-  return {
-    reservedNanoUsd,
-    settle(actual, nowMs) {
-      for (const { gate, claimed: amount } of claimed) gate.settle(amount, amountOf(gate.rule.meter, actual), nowMs);
-      for (const { hold, rule } of held) {
-        hold.settle(rule === undefined ? actual.costNanoUsd : BigInt(Math.ceil(amountOf(rule.meter, actual))));
-      }
-    },
-  };
 }

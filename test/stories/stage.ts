@@ -84,10 +84,10 @@ export class Stage {
   }
 
   /** All events of the key's project, however many. */
-  async events(): Promise<readonly UsageEvent[]> {
+  async events(options?: CallOptions): Promise<readonly UsageEvent[]> {
     const events: UsageEvent[] = [];
     for (let pageToken = ""; ; ) {
-      const page = await this.client.unary(UsageService.method.listUsageEvents, { pageSize: 1000, pageToken });
+      const page = await this.client.unary(UsageService.method.listUsageEvents, { pageSize: 1000, pageToken }, options);
       events.push(...page.events);
       pageToken = page.nextPageToken;
       if (pageToken === "") return events;
@@ -172,7 +172,7 @@ const eventuallyMs = 15_000;
 
 const journalYaml = "usage: { journal: { durability: os } }\n";
 
-/** "sim" and "claude" speak two wire formats, "impatient" waits shortly, nobody listens at "nowhere". */
+/** "sim", "claude" and "mistral" speak three wire formats, "impatient" waits shortly, nobody listens at "nowhere". */
 function providersYaml(url: string): string {
   const credentials = "credentials: { api_key: { env: TEST_PROVIDER_KEY } }";
   const { firstToken, idle, total } = impatientMs;
@@ -181,6 +181,7 @@ function providersYaml(url: string): string {
 providers:
   - { id: sim, kind: openai, base_url: "${url}", ${credentials} }
   - { id: claude, kind: anthropic, base_url: "${url}", ${credentials} }
+  - { id: mistral, kind: mistral, base_url: "${url}", ${credentials} }
   - { id: impatient, kind: openai, base_url: "${url}", ${credentials}, ${timeouts} }
   - { id: nowhere, kind: openai, base_url: "http://127.0.0.1:9", ${credentials} }
 `;

@@ -1,0 +1,92 @@
+// The money of one call under a budget: what is reserved for it, what its attempts have cost, and what those under way may
+// come to. Admission reserved for one attempt at its worst; a second one, or a stream that runs past it, asks for more.
+import { AttemptOutcome } from "../contract.ts";
+import type { CallFailure } from "../domain/call-failure.ts";
+import type { CallAccount, OpenAttempt } from "./call-account.ts";
+import type { Clock, Reservation } from "./ports.ts";
+
+/** What one attempt may spend. */
+export interface AttemptSpending {
+  /** Nano-USD that are reserved for it. */
+  readonly covered: bigint;
+  /** The attempt may come to so much. Asks for what is not reserved; resolves with why it may not. One at a time. */
+  cover(mostNanoUsd: bigint): Promise<CallFailure | undefined>;
+}
+
+type Share = { readonly open: OpenAttempt; most: bigint };
+
+export class CallSpending {
+  readonly #extend: NonNullable<Reservation["extend"]>;
+  readonly #account: CallAccount;
+  readonly #clock: Clock;
+  #reserved: bigint;
+  #shares: Share[] = [];
+  /** Two attempts at once ask one after the other. */
+  #asking: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    reservation: Reservation,
+    extend: NonNullable<Reservation["extend"]>,
+    account: CallAccount,
+    clock: Clock,
+  ) {
+    this.#extend = extend.bind(reservation);
+    this.#account = account;
+    this.#clock = clock;
+    this.#reserved = reservation.reservedNanoUsd;
+  }
+
+  /** Whether another attempt is under way. */
+  get isShared(): boolean {
+    return this.#underWay(undefined) > 0n;
+  }
+
+  /** Before another attempt begins that may come to so much; `undefined`: it is covered, as the first one always is. */
+  mayBegin(mostNanoUsd: () => bigint): Promise<CallFailure | undefined> | undefined {
+    if (this.#shares.length === 0) return undefined;
+    const most = mostNanoUsd();
+    return this.#committed(undefined) + most <= this.#reserved ? undefined : this.#ask(undefined, most);
+  }
+
+  /** The attempt begins, at most at so much; the first one has all that was reserved. */
+  begin(open: OpenAttempt, mostNanoUsd: () => bigint): AttemptSpending {
+    const share: Share = { open, most: this.#shares.length === 0 ? this.#reserved : mostNanoUsd() };
+    this.#shares.push(share);
+    const coveredOf = (): bigint => this.#reserved - this.#committed(share);
+    return {
+      get covered() {
+        return coveredOf();
+      },
+      cover: async (most) => {
+        const failure = await this.#ask(share, most);
+        if (failure === undefined && most > share.most) share.most = most;
+        return failure;
+      },
+    };
+  }
+
+  #ask(share: Share | undefined, most: bigint): Promise<CallFailure | undefined> {
+    const asked = this.#asking.then(async () => {
+      const total = this.#committed(share) + most;
+      if (total <= this.#reserved) return undefined;
+      const failure = await this.#extend(total, this.#clock.nowMs());
+      if (failure === undefined) this.#reserved = total;
+      return failure;
+    });
+    this.#asking = asked.catch(() => {}); // Heard by who asked.
+    return asked;
+  }
+
+  /** Spent by attempts that are over, and the most of those under way but one. */
+  #committed(except: Share | undefined): bigint {
+    return (this.#account.cost?.totalNanoUsd ?? 0n) + this.#underWay(except);
+  }
+
+  #underWay(except: Share | undefined): bigint {
+    let sum = 0n;
+    for (const share of this.#shares) {
+      if (share !== except && share.open.record.outcome === AttemptOutcome.UNSPECIFIED) sum += share.most;
+    }
+    return sum;
+  }
+}
