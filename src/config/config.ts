@@ -124,6 +124,8 @@ export type BudgetConfig = {
   readonly period: "hour" | "day" | "week" | "month" | "total";
   readonly hardNanoUsd?: bigint | undefined;
   readonly softNanoUsd?: bigint | undefined;
+  /** Model that calls go to once `softNanoUsd` is spent; absent: is only warned. */
+  readonly fallbackModel?: string | undefined;
   /** Fractions of the limit, e.g. 0.8. */
   readonly alertAt: readonly number[];
 };

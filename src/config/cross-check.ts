@@ -95,6 +95,11 @@ function checkReferences(root: Loose): readonly Finding[] {
       ...entries(at(model, "fallback_models")).map((where) => ({ where, to: models, noun: "model" })),
     ]),
     ...entries(at(root, "rules")).map((rule) => ({ where: at(rule, "model"), to: models, noun: "model" })),
+    ...entries(at(root, "budgets")).map((budget) => ({
+      where: at(budget, "fallback_model"),
+      to: models,
+      noun: "model",
+    })),
     ...entries(teams).map((team) => ({ where: at(team, "organisation"), to: organisations, noun: "organisation" })),
     ...entries(projects).map((project) => ({ where: at(project, "team"), to: teams, noun: "team" })),
     ...grants.flatMap((grant) => [
@@ -254,6 +259,11 @@ function checkAmounts(root: Loose): readonly Finding[] {
       finding(limit, "limits nothing: say e.g. requests_per_minute, tokens_per_minute or concurrency"),
     ),
     ...empty.map((budget) => finding(budget, "limits nothing: say hard_usd or soft_usd")),
+    ...entries(at(root, "budgets")).flatMap((budget) => {
+      const where = at(budget, "fallback_model");
+      const isIdle = where.value !== undefined && at(budget, "soft_usd").value === undefined;
+      return isIdle ? [finding(where, "needs soft_usd: calls go there once it is passed")] : [];
+    }),
   ];
 }
 

@@ -367,6 +367,16 @@ keys:
       /budgets\[0\]: limits nothing/,
     ],
     [
+      "a budget that sends calls to a model that is not there",
+      `${small}budgets: [{ scope: end_user/*, period: day, soft_usd: 1, fallback_model: nothing }]`,
+      /budgets\[0\]\.fallback_model: there is no model with this id/,
+    ],
+    [
+      "a budget that would send calls elsewhere, and never does",
+      `${small}budgets: [{ scope: end_user/*, period: day, hard_usd: 1, fallback_model: chat }]`,
+      /budgets\[0\]\.fallback_model: needs soft_usd/,
+    ],
+    [
       "a scope of nothing that is there",
       `${small}limits: [{ scope: team/x, concurrency: 1 }]`,
       /limits\[0\]\.scope: there is no team with this id/,

@@ -230,6 +230,7 @@ function toBudget(raw: RawConfig["budgets"][number]): BudgetConfig {
     period: raw.period,
     hardNanoUsd: toNanoUsd(raw.hard_usd),
     softNanoUsd: toNanoUsd(raw.soft_usd),
+    fallbackModel: raw.fallback_model,
     alertAt: raw.alert_at,
   };
 }

@@ -42,6 +42,8 @@ export type UsageEventFacts = {
   /** Routing rule that chose the model; absent: none. */
   readonly ruleId?: string | undefined;
   readonly reservedNanoUsd: bigint;
+  /** Default: none. */
+  readonly fallbackBudgetId?: string | undefined;
   /** Unix milliseconds. */
   readonly startedAtMs: number;
   /** Unix milliseconds. */
@@ -105,7 +107,7 @@ export function createUsageEvent(facts: UsageEventFacts): UsageEvent {
     instanceBootId: "",
     correctsEventId: "",
     reservedNanoUsd: facts.reservedNanoUsd,
-    ruleId: facts.ruleId ?? "",
+    fallbackBudgetId: facts.fallbackBudgetId ?? "",
   };
 }
 

@@ -1,13 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { type CompleteRequest, ResponseCacheMode, type Warning, WarningKind, WarningSchema } from "../contract.ts";
+import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 
 /** What was done differently from what was asked: in translation, in reading the answer, by routing, by this deployment. */
 export function answerWarnings(
-  request: Pick<CompleteRequest, "model" | "responseCache">,
+  request: Pick<CompleteRequest, "model" | "responseCache" | "routing">,
   ready: Pick<ReadyAttempt, "warnings" | "planned">,
   ofAnswer: readonly Warning[],
-  ofGateway: readonly Warning[],
+  fallback: BudgetFallback | undefined,
 ): Warning[] {
   const warnings = [...ready.warnings, ...ofAnswer, ...ofGateway];
   if (ready.planned.modelId !== request.model) {
@@ -15,7 +16,19 @@ export function answerWarnings(
       create(WarningSchema, {
         kind: WarningKind.MODEL_FALLBACK,
         field: "model",
-        message: `answered by ${ready.planned.modelId}`,
+        message:
+          fallback === undefined
+            ? `answered by ${ready.planned.modelId}`
+            : `answered by ${ready.planned.modelId}: the budget ${fallback.budgetId} is past its limit`,
+      }),
+    );
+  }
+  if (fallback !== undefined && (request.routing?.fallbackModels.length ?? 0) > 0) {
+    warnings.push(
+      create(WarningSchema, {
+        kind: WarningKind.PARAMETER_DROPPED,
+        field: "routing.fallback_models",
+        message: `the budget ${fallback.budgetId} is past its limit and chooses the model`,
       }),
     );
   }

@@ -13,6 +13,7 @@ import {
   type UsageEvent,
   type Warning,
 } from "../contract.ts";
+import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import type { CallFailure } from "../domain/call-failure.ts";
 import type { CompletionFacts } from "../domain/completion.ts";
 import { reasonOfFailure } from "../domain/failure-reason.ts";
@@ -79,8 +80,8 @@ export class CallAccount {
   /** Estimated, for reservations and for calls that end without a count. */
   inputTokensEstimated = 0;
   reservedNanoUsd = 0n;
-  /** Routing rule that chose the model; "": none. */
-  ruleId = "";
+  /** Set when a budget sent the call to another model. */
+  budgetFallback: BudgetFallback | undefined;
   finishReason: FinishReason = 0;
   /** What the gateway itself has to say of the call, beside its translation. */
   notices: readonly Warning[] = noNotices;
@@ -253,7 +254,7 @@ export class CallAccount {
       cost: this.cost,
       attempts: this.attempts,
       reservedNanoUsd: this.reservedNanoUsd,
-      ruleId: this.ruleId,
+      fallbackBudgetId: this.budgetFallback?.budgetId,
       startedAtMs: startedMs,
       endedAtMs: this.#clock.nowMs(),
       durationMs,

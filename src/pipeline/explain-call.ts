@@ -23,7 +23,7 @@ import { refuseUnavailableFeatures } from "./unavailable-features.ts";
 
 export type ExplainerParts = {
   readonly router: Pick<RoutingDesk, "explain">;
-  readonly admission: Pick<AdmissionControl, "state">;
+  readonly admission: Pick<AdmissionControl, "state" | "fallback">;
   readonly clock: Clock;
 };
 
@@ -38,9 +38,12 @@ export function explainCall(
   refuseUnavailableFeatures(request);
   const nowMs = parts.clock.nowMs();
   const inputTokens = estimateInputTokens(request);
-  const plan = parts.router.explain({ caller, request, streaming, inputTokens, nowMs, deadlineMs: undefined });
+  const budgetFallback = parts.admission.fallback?.(caller, request, nowMs);
+  const query = { caller, request, streaming, inputTokens, nowMs, deadlineMs: undefined, budgetFallback };
+  const plan = parts.router.explain(query);
   return create(ExplainResponseSchema, {
     ruleId: plan.ruleId,
+    fallbackBudgetId: budgetFallback?.budgetId ?? "",
     modelId: plan.modelId,
     maxAttempts: plan.attemptsMax,
     estimatedInputTokens: inputTokens,

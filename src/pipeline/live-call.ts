@@ -8,15 +8,17 @@ import {
   type Usage,
   type UsageEvent,
 } from "../contract.ts";
+import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import { CallFailure, type FieldViolation } from "../domain/call-failure.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import { estimateInputTokens } from "../metering/estimate-tokens.ts";
 import { authoriseMethod } from "../policy/authorise.ts";
-import type { Itinerary, PlannedTarget, RouteStep } from "../routing/itinerary.ts";
+import type { Itinerary, PlannedTarget, RouteQuery, RouteStep } from "../routing/itinerary.ts";
 import { type CallAccount, type OpenAttempt, outcomeOfFailure } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
 import { CallSpending } from "./call-spending.ts";
 import { estimateUsage } from "./estimated-usage.ts";
+import { failureOfStop } from "./failure-of-stop.ts";
 import { type AttemptControl, HedgedRace } from "./hedged-race.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { AdmissionRequest, Reservation } from "./ports.ts";
@@ -78,20 +80,11 @@ export class LiveCall {
     refuseUnavailableFeatures(request);
     const nowMs = parts.clock.nowMs();
     account.inputTokensEstimated = estimateInputTokens(request);
-    this.#itinerary = parts.router.begin({
-      caller: account.identity.caller,
-      request,
-      streaming,
-      inputTokens: account.inputTokensEstimated,
-      nowMs,
-      deadlineMs: this.deadlineMs,
-    });
-    account.ruleId = this.#itinerary.ruleId;
-    account.skip(this.#itinerary.skipped);
-    await this.#admit(request, nowMs, unitsMost);
+    await this.#planAndAdmit(request, streaming, nowMs, unitsMost);
+    account.skip(this.itinerary.skipped);
     const estimated = estimateUsage(undefined, account.inputTokensEstimated, 0);
     // Written while the first attempt is being translated; awaited before anything is sent.
-    this.#recorded = parts.ledger.start(account.toStartEvent(estimated, this.#itinerary.candidates[0]));
+    this.#recorded = parts.ledger.start(account.toStartEvent(estimated, this.itinerary.candidates[0]));
     this.#recorded.catch(() => {}); // Heard where it is awaited; a call that ends before that needs no START.
   }
 
@@ -318,6 +311,60 @@ export class LiveCall {
     return new CallFailure(ErrorReason.INTERNAL, "the gateway met a fault of its own", { cause: error });
   }
 
+  #planAndAdmit(
+    request: CompleteRequest,
+    streaming: boolean,
+    nowMs: number,
+    unitsMost: UnitsMost | undefined,
+  ): Promise<void> {
+    const { account, deadlineMs } = this;
+    const { admission, router } = this.parts;
+    const { caller } = account.identity;
+    const query = { caller, request, streaming, inputTokens: account.inputTokensEstimated, nowMs, deadlineMs };
+    const { fallback } = admission;
+    if (fallback === undefined) {
+      this.#itinerary = router.begin(query);
+      return this.#admit(request, nowMs, unitsMost);
+    }
+    const find = (): BudgetFallback | undefined => fallback(caller, request, nowMs);
+    return this.#admitWithFallback(query, find, unitsMost);
+  }
+
+  /** Admission may be the first to learn how a budget stands: then the call is planned again for where it sends it. */
+  async #admitWithFallback(
+    query: RouteQuery,
+    find: () => BudgetFallback | undefined,
+    unitsMost: UnitsMost | undefined,
+  ): Promise<void> {
+    const known = find();
+    let refusal: unknown;
+    try {
+      await this.#admitTo(known, query, unitsMost);
+    } catch (error) {
+      if (!(error instanceof CallFailure) || error.reason !== ErrorReason.BUDGET_EXHAUSTED) throw error;
+      refusal = error;
+    }
+    const later = find();
+    if (later === undefined || later.model === known?.model) {
+      if (refusal !== undefined) throw refusal;
+      return;
+    }
+    if (this.#reservation !== undefined) this.#giveBack(this.#reservation);
+    this.#reservation = undefined;
+    this.#spending = undefined;
+    await this.#admitTo(later, query, unitsMost);
+  }
+
+  #admitTo(
+    budgetFallback: BudgetFallback | undefined,
+    query: RouteQuery,
+    unitsMost: UnitsMost | undefined,
+  ): Promise<void> {
+    this.account.budgetFallback = budgetFallback;
+    this.#itinerary = this.parts.router.begin({ ...query, budgetFallback });
+    return this.#admit(query.request, query.nowMs, unitsMost);
+  }
+
   async #admit(request: CompleteRequest, nowMs: number, unitsMost: UnitsMost | undefined): Promise<void> {
     const admitted = this.parts.admission.admit(this.#admissionRequest(request, unitsMost), nowMs);
     this.#reservation = admitted instanceof Promise ? await this.#inTime(admitted) : admitted;
@@ -398,23 +445,3 @@ function ignoreRefusal(): void {}
 const nothingSeen = { status: 0, headers: {} } as const;
 
 const priorityByTier: Readonly<Record<string, number>> = { priority: 2, flex: 0, batch: 0 };
-
-function failureOfStop(stopped: Stopped, attempts: CallAccount["attempts"]): CallFailure {
-  switch (stopped.stopCause) {
-    case "caller":
-      return new CallFailure(ErrorReason.CANCELLED, "the caller cancelled");
-    case "deadline":
-      return new CallFailure(ErrorReason.DEADLINE_EXCEEDED, "the caller's deadline passed", {
-        metadata: {
-          phase: attempts.some(({ outcome }) => outcome !== AttemptOutcome.SKIPPED) ? "provider" : "gateway",
-        },
-        attempts,
-      });
-    case "shutdown":
-    case "hedge": // Ends an attempt, never a call.
-      return new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the gateway is shutting down", {
-        retryAfterMs: 1_000,
-        attempts,
-      });
-  }
-}

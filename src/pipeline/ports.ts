@@ -23,6 +23,7 @@ import type {
   Usage,
   UsageEvent,
 } from "../contract.ts";
+import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import type { CallFailure } from "../domain/call-failure.ts";
 import type { Credential } from "../domain/credential.ts";
 import type { Caller } from "../domain/principal.ts";
@@ -191,12 +192,21 @@ export type AdmissionRequest = {
   readonly priority: number;
 };
 
+/** A budget whose fallback is the very model that the call names sends it nowhere. */
+export type FindFallback = (
+  caller: Caller,
+  request: Pick<CompleteRequest, "model" | "endUserId">,
+  nowMs: number,
+) => BudgetFallback | undefined;
+
 export interface Admission {
   /**
    * Takes from every limit and budget that applies, all or none. Throws (or rejects with) `CallFailure` RATE_LIMITED,
    * CONCURRENCY_LIMITED or BUDGET_EXHAUSTED. Synchronous while the local share suffices.
    */
   admit(request: AdmissionRequest, nowMs: number): Reservation | Promise<Reservation>;
+  /** The budget past whose limit a call goes to another model, as far as known here; absent: no budget does that. */
+  readonly fallback?: FindFallback | undefined;
 }
 
 export interface Reservation {

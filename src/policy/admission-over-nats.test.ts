@@ -2,6 +2,7 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type NatsServer, startNats } from "../../test/nats-server.ts";
+import type { BudgetConfig } from "../config/config.ts";
 import { CallFailure } from "../domain/call-failure.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { AdmissionRequest } from "../pipeline/ports.ts";
@@ -32,12 +33,16 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function startInstance(budgetId: string, limit: number): Promise<AdmissionControl> {
+async function startInstance(
+  budgetId: string,
+  limit: number,
+  rest: Partial<BudgetConfig> = { hardNanoUsd: BigInt(limit) },
+): Promise<AdmissionControl> {
   const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
   connections.push(connection);
   return createAdmission({
     limits: [],
-    budgets: [{ id: budgetId, scope: "team/platform", period: "month", hardNanoUsd: BigInt(limit), alertAt: [] }],
+    budgets: [{ id: budgetId, scope: "team/platform", period: "month", alertAt: [], ...rest }],
     store: createClusteredLeaseStore({ connect: () => Promise.resolve(connection), exchangeMsMax: 1_000 }),
     shared: true,
   });
@@ -85,6 +90,22 @@ async function spend(instance: AdmissionControl, seed: number): Promise<number> 
 }
 
 describe("a budget over three instances", () => {
+  it("that is past its soft limit sends calls elsewhere also at an instance that has spent nothing", async () => {
+    const soft = { softNanoUsd: 100n, fallbackModel: "cheap" };
+    const [busy, idle] = await Promise.all([1, 2].map(() => startInstance("soft", 0, soft)));
+    const called = { model: "dear", endUserId: "" };
+    const reservation = await busy?.admit(requestFor(200), nowMs);
+    await idle?.report(nowMs);
+    expect(idle?.fallback?.(caller, called, nowMs)).toBeUndefined();
+    reservation?.settle({ inputTokens: 1, outputTokens: 1, costNanoUsd: 100n }, nowMs);
+    const elsewhere = { budgetId: "soft", model: "cheap" };
+    expect(busy?.fallback?.(caller, called, nowMs)).toEqual(elsewhere);
+    expect(busy?.fallback?.(caller, { ...called, model: "cheap" }, nowMs)).toBeUndefined();
+    await busy?.report(nowMs);
+    await idle?.report(nowMs);
+    expect(idle?.fallback?.(caller, called, nowMs)).toEqual(elsewhere);
+  });
+
   it("is spent by three hundred callers to the last few calls, and never passed", async () => {
     const limit = 60_000;
     const instances = await Promise.all([1, 2, 3].map(() => startInstance("calm", limit)));

@@ -49,6 +49,10 @@ export class AdmissionQueue implements Admission {
     return this.#waiting;
   }
 
+  get fallback(): Admission["fallback"] {
+    return this.#options.admission.fallback;
+  }
+
   admit(request: AdmissionRequest, nowMs: number): Reservation | Promise<Reservation> {
     // Who comes now stands behind those of its own project and priority who came before, for the same reason.
     const ahead = this.#laneOf(request)?.waiters[0];

@@ -1,9 +1,10 @@
 // "How much?": takes from every limit and budget that binds a call, all or none. Decided at once and in this process as
 // long as the leases suffice; only then is the shared state asked. Nothing is held for a call that was refused.
 import type { BudgetConfig, LimitConfig } from "../config/config.ts";
+import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import type { LeaseStore } from "../domain/lease-store.ts";
 import type { Caller } from "../domain/principal.ts";
-import type { Admission, AdmissionRequest, Reservation } from "../pipeline/ports.ts";
+import type { Admission, AdmissionRequest, FindFallback, Reservation } from "../pipeline/ports.ts";
 import { type BudgetAlert, createAlertWatch } from "./budgets/budget-alerts.ts";
 import { periodAt } from "./budgets/period.ts";
 import { admitThrough, type BudgetGate, type Gates, joinGates, type SharedLimit } from "./gates.ts";
@@ -70,6 +71,8 @@ export type KeyBindings = {
   limitsOf(keyId: string): readonly KeyLimit[];
   /** Their scopes name their accounts: budgets with the same scope share what is spent. */
   budgetsOf(keyId: string): readonly BudgetConfig[];
+  /** Whether any of these budgets names a fallback model. */
+  readonly hasFallbacks: boolean;
 };
 
 export type BudgetFigures = {
@@ -204,7 +207,18 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     return { subject: `key/${keyId}`, rule, quota, onStateFailure: "closed", localShare };
   }
 
+  const hasFallbacks = options.budgets.some(({ fallbackModel }) => fallbackModel !== undefined);
+  const fallback: FindFallback = (caller, { model, endUserId }, nowMs) => {
+    const bound = caller.keyId === "" ? [] : (bindings?.budgetsOf(caller.keyId) ?? []);
+    const found =
+      findFallback(gatesOf(caller, endUserId, nowMs).budgets, nowMs) ?? findFallback(bound.map(boundBudgetGate), nowMs);
+    return found?.model === model ? undefined : found;
+  };
+
   return {
+    get fallback() {
+      return hasFallbacks || bindings?.hasFallbacks === true ? fallback : undefined;
+    },
     admit(request, nowMs) {
       if (isFree) return nothingToSettle;
       const configured = gatesOf(request.caller, request.endUserId, nowMs);
@@ -233,6 +247,9 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     },
     async report(nowMs) {
       await Promise.allSettled([...quotas.values()].map((quota) => quota.report(false)));
+      // Where a call goes is decided by what all have spent, also at an instance that has had no call for a while.
+      const deciding = [...quotas.values()].filter((quota) => budgetByQuota.get(quota)?.fallbackModel !== undefined);
+      if (options.shared) await Promise.allSettled(deciding.map((quota) => quota.refresh(nowMs)));
       await quotas.sweep((quota) => quota.retire());
       await limitStates.sweep((gate) => gate.isIdleAt(nowMs));
     },
@@ -240,6 +257,15 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
       await Promise.allSettled([...quotas.values()].map((quota) => quota.report(true)));
     },
   };
+}
+
+function findFallback(gates: readonly BudgetGate[], nowMs: number): BudgetFallback | undefined {
+  for (const { budget, quota } of gates) {
+    const { id, fallbackModel, softNanoUsd } = budget;
+    if (fallbackModel === undefined || softNanoUsd === undefined) continue;
+    if (quota.state(nowMs).spent >= softNanoUsd) return { budgetId: id, model: fallbackModel };
+  }
+  return undefined;
 }
 
 /** Two entries for the same units would share one account, and the limit of the second would be forgotten. */

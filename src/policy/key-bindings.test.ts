@@ -37,7 +37,11 @@ afterEach(async () => {
 });
 
 function admission(shared = false) {
-  const bindings = { limitsOf: (id: string) => limits[id] ?? [], budgetsOf: (id: string) => budgets[id] ?? [] };
+  const bindings = {
+    limitsOf: (id: string) => limits[id] ?? [],
+    budgetsOf: (id: string) => budgets[id] ?? [],
+    hasFallbacks: false,
+  };
   const onAlert = (alert: BudgetAlert) => alerts.push(alert);
   const control = createAdmission({ limits: [], budgets: [], store, shared, bindings, onAlert });
   controls.push(control);

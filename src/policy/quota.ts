@@ -34,6 +34,8 @@ export interface Quota {
   reserve(amount: bigint, nowMs: number): Promise<Hold | QuotaDenial>;
   /** What is spent and reserved in the current period, as far as known here. */
   state(nowMs: number): { readonly spent: bigint; readonly reserved: bigint; readonly resetsAtMs: number };
+  /** Hears from the store what all have spent. Rejects when it cannot be reached. */
+  refresh(nowMs: number): Promise<void>;
   /** Tells the store what was spent, so that others see it; `returnRest`: gives the unused lease back, for a clean stop. */
   report(returnRest: boolean): Promise<void>;
   /**
@@ -236,6 +238,14 @@ export function createQuota(options: QuotaOptions): Quota {
       const current = termAt(nowMs);
       const spent = current.used + untoldIn(current.share);
       return { spent, reserved: current.share.reserved, resetsAtMs: current.endMs };
+    },
+    async refresh(nowMs) {
+      const current = termAt(nowMs);
+      const used = await options.store.used(current.account.key);
+      // What others have told meanwhile; an exchange that came in between knows better, and more.
+      if (used <= current.used) return;
+      current.used = used;
+      onSpent?.(used + untoldIn(current.share), current.periodId);
     },
     report,
     async retire() {

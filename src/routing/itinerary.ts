@@ -1,6 +1,7 @@
 // The port between the life of a call and the deciding code: the pipeline asks for the next step, makes the attempt, and
 // says how it went. Time and randomness come in as arguments; nothing here does I/O.
 import type { Attempt, CompleteRequest } from "../contract.ts";
+import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import type { CallFailure } from "../domain/call-failure.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { ProviderFailure } from "../domain/provider-failure.ts";
@@ -16,6 +17,8 @@ export type RouteQuery = {
   readonly nowMs: number;
   /** Unix milliseconds; `undefined`: no deadline. */
   readonly deadlineMs: number | undefined;
+  /** A budget that sends the call elsewhere; the caller must be allowed to name what it names all the same. */
+  readonly budgetFallback?: BudgetFallback | undefined;
 };
 
 export interface Router {

@@ -2,6 +2,7 @@
 // and `explain` walk this same path.
 import type { CompleteRequest } from "../contract.ts";
 import { ErrorReason, RoutingStrategy } from "../contract.ts";
+import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import { CallFailure } from "../domain/call-failure.ts";
 import { mayNameModel } from "../domain/may-name-model.ts";
 import type { Caller } from "../domain/principal.ts";
@@ -47,12 +48,8 @@ export type ExcludedTarget = { readonly routed: RoutedTarget; readonly exclusion
 
 /** Throws `CallFailure`; see `Router.begin`. */
 export function planCall(query: RouteQuery, parts: PlanningParts): Plan {
-  const { request, caller } = query;
-  const named = namedRoute(request.model, caller, parts.routes);
-  const rule = parts.rules.match(query);
-  const route = rule === undefined ? named : routeOfRule(rule.model, parts.routes);
-  const ruleId = rule?.id ?? "";
-  const chain = chainOf(route, request, caller, parts.routes);
+  const { request } = query;
+  const { ruleId, route, chain } = chooseRoute(query, parts);
   const attemptsMax = attemptsOf(route, request);
   const wished = fromRoutingStrategy(request.routing?.strategy ?? RoutingStrategy.UNSPECIFIED);
 
@@ -71,6 +68,20 @@ export function planCall(query: RouteQuery, parts: PlanningParts): Plan {
     targets.push(...(keepsCache(strategy) ? cachedFirst(ordered, query, parts.affinity) : ordered));
   }
   return { ruleId, route, attemptsMax, targets, untouched: undefined, excluded };
+}
+
+/** What is named must be allowed, whoever chooses in the end: a budget past its limit before any rule. */
+function chooseRoute(query: RouteQuery, { routes, rules }: PlanningParts) {
+  const { request, caller, budgetFallback } = query;
+  const named = namedRoute(request.model, caller, routes);
+  if (budgetFallback !== undefined) {
+    const route = routeOfBudget(budgetFallback, routes);
+    // Fallbacks that the caller names would lead back to what the budget does not pay for any more.
+    return { ruleId: "", route, chain: route.chain };
+  }
+  const rule = rules.match(query);
+  const route = rule === undefined ? named : routeOfRule(rule.model, routes);
+  return { ruleId: rule?.id ?? "", route, chain: chainOf(route, request, caller, routes) };
 }
 
 /** What keeps a caller's requests together; "": nothing, and each is on its own. */
@@ -131,6 +142,17 @@ function routeOfRule(modelId: string, routes: Routes): Route {
   const route = routes.byModel.get(modelId);
   if (route === undefined) throw new Error(`a rule names the model ${modelId}, which does not exist`);
   return route;
+}
+
+/** The administrator's word, as a rule is: the caller need not be allowed to name the model. */
+function routeOfBudget({ budgetId, model }: BudgetFallback, routes: Routes): Route {
+  const route = routes.byModel.get(model);
+  if (route !== undefined) return route;
+  // Made while the gateway runs, and its route deleted later: then the budget has nothing to offer instead.
+  throw new CallFailure(ErrorReason.BUDGET_EXHAUSTED, "the budget is used up, and its fallback model is gone", {
+    quota: [{ subject: `budget/${budgetId}`, description: "past its limit, and its fallback model does not exist" }],
+    metadata: { budgetId },
+  });
 }
 
 /** Fallbacks that the caller names take the place of the configured ones, and need its right to name them. */

@@ -571,3 +571,25 @@ describe("explain", () => {
     expect(state?.health.unavailableUntilMs).toBe(10_000);
   });
 });
+
+describe("a budget that sends calls elsewhere", () => {
+  const router = routerOf([
+    modelConfig("named", [targetConfig("dear")]),
+    modelConfig("instead", [targetConfig("cheap")], { fallbackModels: ["last"] }),
+    modelConfig("last", [targetConfig("free")]),
+  ]);
+  const begin = (model: string) =>
+    router.begin(queryOf(requestOf("named"), { budgetFallback: { budgetId: "b", model } }));
+
+  it("leads to its model, and on to the fallbacks of that one", () => {
+    const itinerary = begin("instead");
+    expect(itinerary.candidates.map(({ target }) => target.id)).toEqual(["cheap", "free"]);
+    expect(itinerary.modelId).toBe("instead");
+  });
+
+  it("is used up, and says so, when its model is gone", () => {
+    const failure = failureOf(() => begin("gone"));
+    expect(failure.reason).toBe(ErrorReason.BUDGET_EXHAUSTED);
+    expect(failure.facts).toMatchObject({ metadata: { budgetId: "b" }, quota: [{ subject: "budget/b" }] });
+  });
+});

@@ -147,11 +147,6 @@ describe("a budget", () => {
     await client.unary(deleteBudget, { budgetId }, asAdmin);
     expect(await failureOf(client.unary(getBudget, { budgetId }, asAdmin))).toEqual(nothing);
   });
-
-  it("that would go to another model is refused, since it would not", async () => {
-    const call = client.unary(createBudget, { budget: { action: BudgetAction.DOWNGRADE } }, asAdmin);
-    expect(await failureOf(call)).toMatchObject({ reason: "FEATURE_DISABLED" });
-  });
 });
 
 describe("whose a budget is", () => {

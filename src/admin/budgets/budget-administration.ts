@@ -16,7 +16,7 @@ import { assertEtag, toEtag } from "../etag.ts";
 import { fieldsToChange, withFields } from "../field-mask.ts";
 import { isPlatform, mayAdminister, resourceNotFound } from "../ownership.ts";
 import { fromPageToken, pageSizeOf, toPageToken } from "../page-token.ts";
-import { existsAlready, invalid, isInConfig, notAvailable, stateUnreachable } from "../refusals.ts";
+import { existsAlready, invalid, isInConfig, stateUnreachable } from "../refusals.ts";
 import { type BudgetIndex, type StoredBudget, toBudgetObject } from "./budget-index.ts";
 import { type BudgetRecord, formatBudgetRecord, parseBudgetRecord } from "./budget-record.ts";
 import { configuredBudgets } from "./configured-budget.ts";
@@ -30,6 +30,7 @@ export type BudgetAdministrationParts = {
   readonly configBudgets: readonly BudgetConfig[];
   readonly tenants: Config["tenants"];
   readonly figures: AdmissionControl["figures"];
+  readonly isModel: (id: string) => boolean;
   readonly audit: AuditTrail;
   readonly nowMs: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
@@ -97,7 +98,7 @@ export class BudgetAdministration {
       if (current === undefined) throw this.#notFound(caller, budgetId);
       assertEtag(etag, current.revision, "budget", budgetId);
       const budget = withFields(BudgetSchema, before.budget, wanted, fields);
-      assertFit(budget);
+      assertFit(budget, this.#parts.isModel);
       const account = budget.period === before.budget.period ? before.account : this.#newAccount();
       const value = formatBudgetRecord({ ...before, budget, account });
       const revision = await replaceObject(store, { ...current, value }, { etag, type: "budget", id: budgetId });
@@ -140,7 +141,7 @@ export class BudgetAdministration {
       creation: requestId === "" ? "" : payload,
     };
     const { budgetId } = record.budget;
-    assertFit(record.budget);
+    assertFit(record.budget, this.#parts.isModel);
     const objectKey = toBudgetObject(budgetId);
     const isNew = await changeObject(store, objectKey, async (current) => {
       if (current !== undefined) {
@@ -236,14 +237,24 @@ function toShown({ record, revision, config }: StoredBudget): Shown {
 }
 
 /** Throws `CallFailure`. */
-function assertFit(budget: Budget): void {
-  if (budget.action === adminBudgets.BudgetAction.DOWNGRADE || budget.fallbackModel !== "") {
-    throw notAvailable("the action DOWNGRADE");
-  }
-  const violations: readonly FieldViolation[] = budget.notifyPercents.flatMap((percent, index) =>
+function assertFit(budget: Budget, isModel: BudgetAdministrationParts["isModel"]): void {
+  const percents: readonly FieldViolation[] = budget.notifyPercents.flatMap((percent, index) =>
     percent >= 1 && percent <= percentMax
       ? []
       : [{ field: `budget.notify_percents[${index}]`, description: `must be from 1 to ${percentMax}` }],
   );
+  const violations = [...checkFallback(budget, isModel), ...percents];
   if (violations.length > 0) throw invalid(...violations);
+}
+
+function checkFallback(
+  { action, fallbackModel }: Budget,
+  isModel: BudgetAdministrationParts["isModel"],
+): readonly FieldViolation[] {
+  const field = "budget.fallback_model";
+  if (action !== adminBudgets.BudgetAction.DOWNGRADE) {
+    return fallbackModel === "" ? [] : [{ field, description: "goes with the action DOWNGRADE" }];
+  }
+  if (fallbackModel === "") return [{ field, description: "is required by the action DOWNGRADE" }];
+  return isModel(fallbackModel) ? [] : [{ field, description: "there is no such model" }];
 }

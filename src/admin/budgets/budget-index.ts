@@ -19,6 +19,7 @@ export class BudgetIndex {
   readonly #versions = new ObjectVersions();
   /** By key of the object. */
   readonly #budgets = new Map<string, StoredBudget>();
+  #hasFallbacks = false;
 
   /** `configIds`: budgets of the configuration file, which win. */
   constructor(configIds: ReadonlySet<string>, onUnusable: (objectKey: string, error: unknown) => void) {
@@ -28,6 +29,11 @@ export class BudgetIndex {
 
   find(budgetId: string): StoredBudget | undefined {
     return this.#budgets.get(toBudgetObject(budgetId));
+  }
+
+  /** Whether any budget names a fallback model. */
+  get hasFallbacks(): boolean {
+    return this.#hasFallbacks;
   }
 
   /** In no order. */
@@ -41,6 +47,7 @@ export class BudgetIndex {
     if (!objectKey.startsWith(prefix) || !this.#versions.isNews(change)) return;
     if (change.kind === "deleted") {
       this.#budgets.delete(objectKey);
+      this.#look();
       return;
     }
     try {
@@ -60,6 +67,11 @@ export class BudgetIndex {
     // The same object while nothing that counts has changed: admission compares by it, and alerts again after a change.
     const isSame = before !== undefined && isEqual(before, config);
     this.#budgets.set(objectKey, { record, revision, config: isSame ? before : config });
+    this.#look();
+  }
+
+  #look(): void {
+    this.#hasFallbacks = [...this.#budgets.values()].some(({ config }) => config.fallbackModel !== undefined);
   }
 }
 
@@ -69,6 +81,7 @@ function isEqual(one: BudgetConfig, other: BudgetConfig): boolean {
     one.period === other.period &&
     one.hardNanoUsd === other.hardNanoUsd &&
     one.softNanoUsd === other.softNanoUsd &&
+    one.fallbackModel === other.fallbackModel &&
     one.alertAt.join() === other.alertAt.join()
   );
 }

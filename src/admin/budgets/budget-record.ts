@@ -40,13 +40,15 @@ const periods: Readonly<Record<number, BudgetConfig["period"]>> = {
 
 /** What admission knows of it. */
 export function toBudgetConfig({ budget, account }: BudgetRecord): BudgetConfig {
-  const onlyNotifies = budget.action === adminBudgets.BudgetAction.NOTIFY;
-  const percents = onlyNotifies ? [...budget.notifyPercents, 100] : budget.notifyPercents;
+  const { DOWNGRADE, NOTIFY } = adminBudgets.BudgetAction;
+  const isSoft = budget.action === NOTIFY || budget.action === DOWNGRADE;
+  const percents = isSoft ? [...budget.notifyPercents, 100] : budget.notifyPercents;
   return {
     id: budget.budgetId,
     scope: `stored/${account}`,
     period: periods[budget.period] ?? "total",
     alertAt: [...new Set(percents)].map((percent) => percent / 100),
-    ...(onlyNotifies ? { softNanoUsd: budget.limitNanoUsd } : { hardNanoUsd: budget.limitNanoUsd }),
+    ...(isSoft ? { softNanoUsd: budget.limitNanoUsd } : { hardNanoUsd: budget.limitNanoUsd }),
+    ...(budget.action === DOWNGRADE ? { fallbackModel: budget.fallbackModel } : {}),
   };
 }

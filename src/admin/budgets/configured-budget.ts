@@ -32,13 +32,16 @@ export function configuredBudgets(budgets: readonly BudgetConfig[], caller: Call
 }
 
 function toBudget(config: BudgetConfig): adminBudgets.Budget {
-  const { hardNanoUsd, softNanoUsd } = config;
+  const { hardNanoUsd, softNanoUsd, fallbackModel } = config;
+  const { DOWNGRADE, NOTIFY, REJECT } = adminBudgets.BudgetAction;
+  const softAction = fallbackModel === undefined ? NOTIFY : DOWNGRADE;
   return create(adminBudgets.BudgetSchema, {
     budgetId: config.id,
     displayName: `${config.scope}, ${config.period}`,
     limitNanoUsd: hardNanoUsd ?? softNanoUsd ?? 0n,
     period: periods[config.period],
-    action: hardNanoUsd === undefined ? adminBudgets.BudgetAction.NOTIFY : adminBudgets.BudgetAction.REJECT,
+    action: hardNanoUsd === undefined ? softAction : REJECT,
+    fallbackModel: fallbackModel ?? "",
     notifyPercents: config.alertAt.map((fraction) => Math.round(fraction * 100)),
   });
 }

@@ -26,12 +26,16 @@ const noLimits: readonly KeyLimit[] = [];
 const noBudgets: readonly BudgetConfig[] = [];
 
 export class KeyLimits implements KeyBindings {
-  readonly #budgets: Pick<BudgetIndex, "find">;
+  readonly #budgets: Pick<BudgetIndex, "find" | "hasFallbacks">;
   /** Only keys that have any. */
   readonly #bound = new Map<string, Bound>();
 
-  constructor(budgets: Pick<BudgetIndex, "find">) {
+  constructor(budgets: Pick<BudgetIndex, "find" | "hasFallbacks">) {
     this.#budgets = budgets;
+  }
+
+  get hasFallbacks(): boolean {
+    return this.#budgets.hasFallbacks;
   }
 
   limitsOf(keyId: string): readonly KeyLimit[] {

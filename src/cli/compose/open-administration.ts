@@ -83,6 +83,7 @@ export async function openAdministration(parts: AdministrationParts): Promise<Op
         keysOf: (budgetId) => limits.keysOf(budgetId),
         configBudgets: config.budgets,
         figures,
+        isModel: (id) => router.targets(id) !== undefined,
         ...common,
       }),
       routes: new RouteAdministration({ index: routes, models: config.models, router, ...common }),

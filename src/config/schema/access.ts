@@ -158,7 +158,10 @@ export const budgetEntry = z.strictObject({
   scope,
   period: z.enum(["hour", "day", "week", "month", "total"]).describe("When the budget begins anew, in UTC."),
   hard_usd: usd.describe("US dollars that are never passed."),
-  soft_usd: usd.describe("US dollars after which is only warned."),
+  soft_usd: usd.describe("US dollars after which is warned, or calls go to `fallback_model`."),
+  fallback_model: modelName
+    .optional()
+    .describe("Model that calls go to once soft_usd is passed, whatever they name. Absent: is only warned."),
   alert_at: z
     .array(z.number({ error: "must be a fraction, e.g. 0.8" }).gt(0, "must be above 0").max(10, "must be at most 10"))
     .max(limits.alertsMax)

@@ -57,7 +57,7 @@ export type Budget = Message<"llmgateway.admin.v1beta1.Budget"> & {
   action: BudgetAction;
 
   /**
-   * Model used with DOWNGRADE.
+   * Model used with DOWNGRADE, and required by it.
    *
    * @generated from field: string fallback_model = 6;
    */
@@ -435,7 +435,8 @@ export const BudgetAction = {
   NOTIFY: 2,
 
   /**
-   * Requests go to the fallback model.
+   * Requests go to the fallback model, whatever rules say and whether or not the
+   * caller may name it. The answer warns with MODEL_FALLBACK.
    *
    * @generated from enum value: BUDGET_ACTION_DOWNGRADE = 3;
    */
