@@ -42,6 +42,13 @@ export type LeaseGrant = {
 export interface LeaseStore {
   /** Durable when it resolves. Rejects when the store cannot be reached: nothing is granted then. */
   exchange(exchange: LeaseExchange): Promise<LeaseGrant>;
+  /**
+   * From now on the holder may come to this total of spending under the lease, and to no more without saying so again.
+   * Synchronous, and on record when it returns: what a later life of a killed instance takes the rest of the lease back by.
+   */
+  allow(account: Account, leaseId: string, total: bigint): void;
+  /** The lease of the account was given back whole, and nothing is asked of it any more. */
+  drop(account: Account): void;
   /** What all have spent of an account; 0 for one that is not known. */
   used(key: string): Promise<bigint>;
   close(): Promise<void>;

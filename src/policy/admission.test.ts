@@ -303,6 +303,8 @@ describe("limits shared by instances", () => {
 
   const unreachable: LeaseStore = {
     exchange: () => Promise.reject(new Error("down")),
+    allow: () => {},
+    drop: () => {},
     used: () => Promise.reject(new Error("down")),
     close: () => Promise.resolve(),
   };

@@ -10,6 +10,7 @@ import {
   exchangeLease,
   formatAccount,
   parseAccount,
+  reclaimLease,
   sumOf,
 } from "../state/account-record.ts";
 import { createQuota, type Hold, type Quota } from "./quota.ts";
@@ -21,6 +22,8 @@ class Accounts {
   readonly records = new Map<string, AccountRecord>();
   readonly limits = new Map<string, bigint>();
   fate: Fate = "applied";
+  readonly allowed = new Map<string, { readonly leaseId: string; readonly total: bigint }>();
+  readonly dead = new Set<string>();
   private exchanges = 0;
 
   storeOf(holder: string): LeaseStore {
@@ -31,6 +34,10 @@ class Accounts {
         await breathe();
         return grant;
       },
+      allow: ({ key }, leaseId, total) => {
+        if (!this.dead.has(holder)) this.allowed.set(`${holder} ${key}`, { leaseId, total });
+      },
+      drop: ({ key }) => void this.allowed.delete(`${holder} ${key}`),
       used: (key) => Promise.resolve(this.records.get(key)?.used ?? 0n),
       close: () => Promise.resolve(),
     };
@@ -56,6 +63,14 @@ class Accounts {
       );
   }
 
+  /** The next life of a killed holder settles its leases by what it was allowed. */
+  reclaim(holder: string): void {
+    for (const [key, record] of this.records) {
+      const known = this.allowed.get(`${holder} ${key}`);
+      if (known !== undefined) this.records.set(key, reclaimLease(record, holder, known.leaseId, known.total));
+    }
+  }
+
   assertWithinLimits(): void {
     for (const [key, record] of this.records) {
       expect(record.used + sumOf(record.leases)).toBeLessThanOrEqual(this.limits.get(key) ?? 0n);
@@ -71,7 +86,7 @@ const scriptLimit = 300n;
 type Step =
   | { readonly kind: "reserve"; readonly instance: number; readonly amount: number }
   | { readonly kind: "settle"; readonly call: number; readonly share: number }
-  | { readonly kind: "crash"; readonly instance: number }
+  | { readonly kind: "crash"; readonly instance: number; readonly leavesRecord: boolean }
   | { readonly kind: "report"; readonly instance: number; readonly returnRest: boolean }
   | { readonly kind: "fate"; readonly fate: Fate }
   | { readonly kind: "forget" }
@@ -95,7 +110,10 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       share: fc.constantFrom(0, 0.5, 1, 1),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("crash" as const), instance: instances }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("crash" as const), instance: instances, leavesRecord: fc.boolean() }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant("report" as const), instance: instances, returnRest: fc.boolean() }),
@@ -120,6 +138,7 @@ class World {
   calls: Call[] = [];
   spent = 0n;
   lives = 0;
+  readonly holders: string[] = [];
   readonly pending: Promise<void>[] = [];
 
   constructor() {
@@ -127,11 +146,21 @@ class World {
   }
 
   restart(instance: number): void {
-    const store = this.accounts.storeOf(`life-${this.lives++}`);
+    const holder = `life-${this.lives++}`;
+    this.holders[instance] = holder;
+    const store = this.accounts.storeOf(holder);
     this.quotas[instance] = createQuota({ key: "budget", limit: scriptLimit, period: "month", store });
+  }
+
+  /** Without a record (the machine went down too) its leases stay counted as spent. */
+  kill(instance: number, leavesRecord: boolean): void {
+    const holder = this.holders[instance] ?? "";
     // What its calls had reserved may have been spent in full at the provider.
     for (const call of this.calls.filter((one) => one.instance === instance)) this.spent += call.amount;
     this.calls = this.calls.filter((one) => one.instance !== instance);
+    this.accounts.dead.add(holder);
+    if (leavesRecord) this.accounts.reclaim(holder);
+    this.restart(instance);
   }
 
   run(step: Step): void {
@@ -143,7 +172,7 @@ class World {
         this.settle(step.call, step.share);
         return;
       case "crash":
-        this.restart(step.instance);
+        this.kill(step.instance, step.leavesRecord);
         return;
       case "report":
         this.pending.push(this.quotas[step.instance]?.report(step.returnRest).catch(() => {}) ?? Promise.resolve());
@@ -171,7 +200,6 @@ class World {
       if ("because" in later) return;
       // A life that ended meanwhile admits nobody.
       if (this.quotas[instance] === quota) this.calls.push({ hold: later, amount, instance });
-      else this.spent += amount;
     });
     this.pending.push(outcome);
   }
@@ -247,6 +275,36 @@ describe("a budget shared by three instances", () => {
     const admitted = outcomes.filter((outcome) => !("because" in outcome)).length;
     expect(admitted * 7).toBeLessThanOrEqual(1_000);
     expect(admitted).toBeGreaterThanOrEqual(135);
+  });
+});
+
+describe("an instance that was killed", () => {
+  it("leaves to its next life what it had leased and did not spend, but for a step", async () => {
+    const accounts = new Accounts();
+    const large = 1_000_000n;
+    const open = (holder: string) =>
+      createQuota({ key: "budget", limit: large, period: "total", store: accounts.storeOf(holder) });
+    const quota = open("killed");
+    await quota.reserve(100n, nowMs).then((hold) => ("because" in hold ? undefined : hold.settle(40n)));
+    const inFlight = await quota.reserve(100n, nowMs);
+    expect(inFlight).not.toHaveProperty("because");
+    const leased = sumOf(accounts.records.get("budget.total")?.leases ?? new Map());
+    expect(leased).toBeGreaterThan(4_000n);
+    accounts.reclaim("killed");
+    const record = accounts.records.get("budget.total") ?? emptyAccount;
+    expect(record.leases.size).toBe(0);
+    expect(record.used).toBeGreaterThanOrEqual(140n); // The call in flight may have cost all that it had reserved.
+    expect(record.used).toBeLessThanOrEqual(200n + leased / 8n);
+    expect(await open("next").reserve(large - record.used, nowMs)).not.toHaveProperty("because");
+  });
+
+  it("is allowed less again once its calls have cost less than they had reserved", async () => {
+    const accounts = new Accounts();
+    const quota = createQuota({ key: "budget", limit: 1_000_000n, period: "total", store: accounts.storeOf("a") });
+    const holds = await Promise.all(Array.from({ length: 20 }, () => quota.reserve(1_000n, nowMs)));
+    for (const hold of holds) if (!("because" in hold)) hold.settle(10n);
+    await quota.report(false);
+    expect(accounts.allowed.get("a budget.total")?.total).toBeLessThan(200n + 20_000n / 4n);
   });
 });
 

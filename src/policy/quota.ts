@@ -2,7 +2,17 @@
 // wait for a larger one. Admits without a hop while the lease suffices; asks ahead of need; asks once at a time.
 import type { Account, LeaseGrant, LeaseStore } from "../domain/lease-store.ts";
 import { type PeriodKind, periodAt } from "./budgets/period.ts";
-import { availableIn, createShare, exchangedIn, reserveIn, type Share, settleIn, untoldIn } from "./budgets/share.ts";
+import {
+  availableIn,
+  createShare,
+  exchangedIn,
+  reserveIn,
+  type Share,
+  settleIn,
+  toAllow,
+  toAllowLess,
+  untoldIn,
+} from "./budgets/share.ts";
 
 export type QuotaOptions = {
   /** Names the account in the store, without the period. */
@@ -113,18 +123,31 @@ export function createQuota(options: QuotaOptions): Quota {
     if (returned > 0n) of.share.leased -= returned; // Not to be spent while the answer is under way.
     const grant = await options.store.exchange({ account: of.account, leaseId, spentTotal, returned, need, want });
     exchangedIn(of.share, spentTotal, grant);
+    allow(of);
     of.used = grant.used;
     of.free = grant.free;
     onSpent?.(of.used + untoldIn(of.share), of.periodId);
     return grant;
   }
 
+  function allow(of: Term): void {
+    const total = toAllow(of.share);
+    if (total !== undefined) allowUpTo(of, total);
+  }
+
+  function allowUpTo(of: Term, total: bigint): void {
+    options.store.allow(of.account, of.share.leaseId, total);
+    of.share.allowed = total;
+  }
+
   function holdIn(of: Term, amount: bigint): Hold {
     const { epoch } = of.share;
     reserveIn(of.share, amount);
+    allow(of);
     return {
       settle(actual) {
         settleIn(of.share, epoch, amount, actual);
+        allow(of); // A call may have cost more than it had reserved.
         onSpent?.(of.used + untoldIn(of.share), of.periodId);
         if (of.isRetired && of.share.reserved === 0n) tellLater(of, availableIn(of.share));
       },
@@ -189,6 +212,8 @@ export function createQuota(options: QuotaOptions): Quota {
   async function report(returnRest: boolean): Promise<void> {
     await exchanging;
     if (term === undefined) return;
+    const less = toAllowLess(term.share);
+    if (less !== undefined && term.share.leaseId !== "") allowUpTo(term, less);
     const rest = returnRest ? availableIn(term.share) : 0n;
     if (rest <= 0n && untoldIn(term.share) === 0n) return;
     await exchange(term, 0n, 0n, rest > 0n ? rest : 0n);
@@ -253,7 +278,8 @@ export function createQuota(options: QuotaOptions): Quota {
       isFresh = false;
       if (wasFresh || isBusy()) return false;
       isClosed = true;
-      await report(true).catch(ignoreUnreachable);
+      const isBack = await report(true).then(() => true, ignoreUnreachable);
+      if (isBack === true && term !== undefined) options.store.drop(term.account);
       return true;
     },
   };

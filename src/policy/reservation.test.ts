@@ -39,6 +39,8 @@ class Accounts {
         expect(record.used + sumOf(record.leases)).toBeLessThanOrEqual(limit);
         return grant;
       },
+      allow: () => {},
+      drop: () => {},
       used: (key) => Promise.resolve(this.#records.get(key)?.record.used ?? 0n),
       close: () => Promise.resolve(),
     };

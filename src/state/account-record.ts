@@ -71,6 +71,18 @@ export function closeLeases(before: AccountRecord, isDead: (holder: string) => b
   return { used, leases };
 }
 
+/**
+ * Settles the lease of a holder that is no more, and is known to have come to at most `total`: the rest is free again.
+ * Another lease than `leaseId` is left as it is, counted whole.
+ */
+export function reclaimLease(before: AccountRecord, holder: string, leaseId: string, total: bigint): AccountRecord {
+  const lease = before.leases.get(holder);
+  if (lease === undefined || lease.id !== leaseId) return before;
+  const leases = new Map(before.leases);
+  leases.delete(holder);
+  return { used: before.used + min(lease.amount, max(0n, total - lease.told)), leases };
+}
+
 function closeOldest(record: AccountRecord): AccountRecord {
   const excess = record.leases.size - leasesMax;
   if (excess <= 0) return record;

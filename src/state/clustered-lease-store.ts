@@ -13,8 +13,10 @@ import {
   exchangeLease,
   formatAccount,
   parseAccount,
+  reclaimLease,
   sumOf,
 } from "./account-record.ts";
+import { type EarlierLife, openAllowanceLog, readMachineBootId } from "./allowance-log.ts";
 
 export type ClusteredLeaseStoreOptions = {
   /** Called with the first exchange, and again with later ones until it resolves once. The store closes the connection. */
@@ -26,6 +28,10 @@ export type ClusteredLeaseStoreOptions = {
   readonly replicas?: number | undefined;
   /** Names this life of this instance. Default: a random id. */
   readonly holder?: string | undefined;
+  /** Folder in which the next life finds what this one may have spent; absent: its leases count as spent if it is killed. */
+  readonly dataDir?: string | undefined;
+  /** Default: the machine's own. */
+  readonly machineBootId?: string | undefined;
   /** How long an exchange may take, with all its tries. Default 2 seconds. */
   readonly exchangeMsMax?: number | undefined;
 };
@@ -38,7 +44,7 @@ const shortKeptMs = 3 * 86_400_000;
 /** JetStream: "wrong last sequence". https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const wrongLastSequence = 10_071;
 
-const limits = { accountsHeldMax: 10_000, backoffMsMax: 50, requestMs: 500 } as const;
+const limits = { accountsHeldMax: 10_000, backoffMsMax: 50, requestMs: 500, reclaimAgainMs: 1_000 } as const;
 
 type Seen = { readonly record: AccountRecord /** 0: the key is not there. */; readonly revision: number };
 
@@ -48,6 +54,11 @@ export function createClusteredLeaseStore(options: ClusteredLeaseStoreOptions): 
   const holder = options.holder ?? randomUUID();
   const exchangeMsMax = options.exchangeMsMax ?? 2_000;
   const held = new Map<string, Seen>();
+  const { dataDir } = options;
+  const machineBootId = options.machineBootId ?? readMachineBootId();
+  const allowances =
+    dataDir === undefined ? undefined : openAllowanceLog({ dataDir, holder, nowMs: () => Date.now(), machineBootId });
+  const reclaiming = reclaimEarlier(allowances?.earlier ?? [], buckets);
 
   function remember(key: string, seen: Seen): void {
     if (held.size >= limits.accountsHeldMax) held.clear();
@@ -81,11 +92,58 @@ export function createClusteredLeaseStore(options: ClusteredLeaseStoreOptions): 
         await wait(Math.random() * Math.min(limits.backoffMsMax, 2 ** tries)); // Spreads those who collide.
       }
     },
+    allow(account, leaseId, total) {
+      allowances?.allow({ account, leaseId, total });
+    },
+    drop(account) {
+      allowances?.drop(account.key);
+    },
     async used(key) {
       const seen = await Promise.all([true, false].map(async (isShort) => read(await buckets.open(isShort), key)));
       return seen.reduce((sum, { record }) => sum + record.used, 0n);
     },
-    close: buckets.close,
+    async close() {
+      await reclaiming.stop();
+      allowances?.close();
+      await buckets.close();
+    },
+  };
+}
+
+/** Settles what lives of before had leased, for as long as it takes until NATS is there. */
+function reclaimEarlier(earlier: readonly EarlierLife[], buckets: Buckets): { stop(): Promise<void> } {
+  const stopped = new AbortController();
+  const settleLife = async ({ holder, allowances, forget }: EarlierLife): Promise<void> => {
+    for (const { account, leaseId, total } of allowances) {
+      if (account.endsAtMs < Date.now()) continue;
+      const bucket = await buckets.open(account.isShort);
+      for (let isDone = false; !isDone; ) {
+        const { record, revision } = await read(bucket, account.key);
+        const settled = reclaimLease(record, holder, leaseId, total);
+        isDone = settled === record || (await write(bucket, account.key, settled, revision)) !== undefined;
+      }
+    }
+    forget();
+  };
+  const run = async (): Promise<void> => {
+    for (const life of earlier) {
+      while (!stopped.signal.aborted) {
+        try {
+          await settleLife(life);
+          break;
+        } catch {
+          // NATS is away: nothing is lost, since the leases count as spent until they are settled.
+          await wait(limits.reclaimAgainMs, undefined, { ref: false, signal: stopped.signal }).catch(() => {});
+        }
+      }
+    }
+  };
+  const running = run();
+  return {
+    stop: () => {
+      stopped.abort();
+      return running;
+    },
   };
 }
 

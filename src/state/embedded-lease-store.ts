@@ -1,6 +1,5 @@
-// Accounts in a file of the data folder, for a gateway on one machine: of one process, or of several that ask the one that
-// has the file open. A restart counts what the last life had leased and not reported as spent; a clean stop gives it back
-// before.
+// Accounts in a file of the data folder, for a gateway of one process. A restart takes back what the last life had leased
+// and cannot have spent; where that is not known, all that it had leased counts as spent. A clean stop gives it back before.
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -13,9 +12,15 @@ import {
   exchangeLease,
   formatAccount,
   parseAccount,
+  reclaimLease,
 } from "./account-record.ts";
+import { type EarlierLife, openAllowanceLog, readMachineBootId } from "./allowance-log.ts";
 
-export type EmbeddedLeaseStoreOptions = { readonly dataDir: string };
+export type EmbeddedLeaseStoreOptions = {
+  readonly dataDir: string;
+  /** Default: the machine's own. */
+  readonly machineBootId?: string | undefined;
+};
 
 /** One life of one process, as the accounts know it. */
 export interface LeaseHolder {
@@ -79,8 +84,30 @@ export function openEmbeddedAccounts(options: EmbeddedLeaseStoreOptions, nowMs: 
     return typeof text === "string" ? parseAccount(text) : emptyAccount;
   }
 
-  function exchangeNow({ holder, exchange }: Waiting): LeaseGrant {
-    const before = closeLeases(read(exchange.account.key), isDead);
+  const allowances = openAllowanceLog({
+    dataDir: options.dataDir,
+    holder,
+    nowMs: () => Date.now(),
+    machineBootId: options.machineBootId ?? readMachineBootId(),
+  });
+  if (allowances.earlier.length > 0) {
+    database.exec("BEGIN IMMEDIATE");
+    for (const life of allowances.earlier) reclaimAll(life);
+    database.exec("COMMIT");
+    for (const life of allowances.earlier) life.forget();
+  }
+
+  function reclaimAll({ holder: dead, allowances: known }: EarlierLife): void {
+    for (const { account, leaseId, total } of known) {
+      const before = read(account.key);
+      const record = reclaimLease(before, dead, leaseId, total);
+      if (record !== before) writeRow.run(account.key, formatAccount(record), account.endsAtMs);
+    }
+  }
+
+  function exchangeNow(exchange: LeaseExchange): LeaseGrant {
+    // There is one process: every other holder is an earlier life of it.
+    const before = closeLeases(read(exchange.account.key), (other) => other !== holder);
     const { record, grant } = exchangeLease(before, holder, randomUUID(), exchange);
     writeRow.run(exchange.account.key, formatAccount(record), exchange.account.endsAtMs);
     return grant;
@@ -125,11 +152,18 @@ export function openEmbeddedAccounts(options: EmbeddedLeaseStoreOptions, nowMs: 
         },
       };
     },
+    allow(account, leaseId, total) {
+      allowances.allow({ account, leaseId, total });
+    },
+    drop(account) {
+      allowances.drop(account.key);
+    },
     async used(key) {
       return closeLeases(read(key), isDead).used;
     },
     async close() {
       while (waiting.length > 0) commit();
+      allowances.close();
       database.close();
     },
   };

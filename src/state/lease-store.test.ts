@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type NatsServer, startNats } from "../../test/nats-server.ts";
 import type { Account, LeaseExchange, LeaseStore } from "../domain/lease-store.ts";
 import { createClusteredLeaseStore } from "./clustered-lease-store.ts";
@@ -48,10 +48,13 @@ const engines: Readonly<Record<string, () => Engine>> = {
       stop: async () => rmSync(dataDir, { recursive: true }),
     };
   },
-  clustered: () => ({
-    open: async () => createClusteredLeaseStore({ connect: () => connectTo(server.url), replicas: 1 }),
-    stop: () => Promise.resolve(),
-  }),
+  clustered: () => {
+    const dataDir = mkdtempSync(join(tmpdir(), "leases-"));
+    return {
+      open: async () => createClusteredLeaseStore({ connect: () => connectTo(server.url), replicas: 1, dataDir }),
+      stop: async () => rmSync(dataDir, { recursive: true }),
+    };
+  },
 };
 
 describe.each(Object.keys(engines))("the %s engine", (name) => {
@@ -123,6 +126,19 @@ describe.each(Object.keys(engines))("the %s engine", (name) => {
     expect(rest).toMatchObject({ leased: 70n, free: 0n });
   });
 
+  it("takes back what a killed life had leased and cannot have spent", async () => {
+    const account = accountOf(`${name}.reclaimed`, 100n);
+    const { leaseId } = await store.exchange(exchangeOf(account, "", { need: 60n }));
+    store.allow(account, leaseId, 10n);
+    await store.exchange(exchangeOf(account, leaseId, { spentTotal: 8n }));
+    store.allow(account, leaseId, 25n);
+    await store.close(); // Without giving anything back: as a kill does.
+    store = await engine.open();
+    await vi.waitFor(async () => expect(await store.used(account.key)).toBe(25n));
+    const { leased, free } = await store.exchange(exchangeOf(account, "", { need: 75n }));
+    expect({ leased, free }).toEqual({ leased: 75n, free: 0n });
+  });
+
   it("serves many accounts at once", async () => {
     const grants = await Promise.all(
       Array.from({ length: 500 }, (_, index) =>
@@ -134,6 +150,34 @@ describe.each(Object.keys(engines))("the %s engine", (name) => {
 });
 
 describe("several instances on one NATS", () => {
+  it("get back what one of them had leased also when NATS is away while it starts again", async () => {
+    const own = await startNats();
+    const dataDir = mkdtempSync(join(tmpdir(), "leases-"));
+    const connection = await connect({ servers: own.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    const open = () =>
+      createClusteredLeaseStore({
+        connect: () => Promise.resolve(connection),
+        replicas: 1,
+        dataDir,
+        exchangeMsMax: 20_000,
+      });
+    try {
+      const account = accountOf("returned", 100n);
+      const killed = open();
+      const { leaseId } = await killed.exchange(exchangeOf(account, "", { need: 100n }));
+      killed.allow(account, leaseId, 30n);
+      await own.kill();
+      const next = open();
+      await own.restart();
+      await vi.waitFor(async () => expect(await next.used(account.key)).toBe(30n), { timeout: 20_000, interval: 50 });
+      expect(await next.exchange(exchangeOf(account, "", { need: 70n }))).toMatchObject({ leased: 70n });
+    } finally {
+      await connection.close();
+      await own.stop();
+      rmSync(dataDir, { recursive: true });
+    }
+  });
+
   it("never lease more than the limit together, however they collide", async () => {
     const account = accountOf("together", 500n);
     const stores = await Promise.all(

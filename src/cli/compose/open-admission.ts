@@ -69,5 +69,6 @@ async function openStore(
   const access = await toNatsAccess(cluster.nats, secrets);
   return createClusteredLeaseStore({
     connect: async () => (await connectNats(access, instance)).connection,
+    dataDir: config.dataDir,
   });
 }

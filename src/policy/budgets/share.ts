@@ -12,10 +12,12 @@ export type Share = {
   spentTotal: bigint;
   told: bigint;
   reserved: bigint;
+  /** What the store has been told that `spentTotal` may come to. */
+  allowed: bigint;
 };
 
 export function createShare(): Share {
-  return { epoch: 0, leaseId: "", leased: 0n, spentTotal: 0n, told: 0n, reserved: 0n };
+  return { epoch: 0, leaseId: "", leased: 0n, spentTotal: 0n, told: 0n, reserved: 0n, allowed: -1n };
 }
 
 /** Spent since the store last heard of us. */
@@ -52,4 +54,26 @@ export function exchangedIn(share: Share, told: bigint, grant: LeaseGrant): void
   share.leaseId = grant.leaseId;
   share.spentTotal = told; // What was spent meanwhile was reserved under the lease that has been counted in whole.
   share.reserved = 0n;
+  share.allowed = -1n; // Nothing has been said of the new lease.
+}
+
+/** The total that is to be allowed before what is reserved may be spent; `undefined`: it is allowed already. */
+export function toAllow(share: Share): bigint | undefined {
+  const most = share.spentTotal + share.reserved;
+  return most <= share.allowed ? undefined : withStep(share, most);
+}
+
+/** As `toAllow`, of what was allowed far beyond what is needed now; `undefined`: it was not. */
+export function toAllowLess(share: Share): bigint | undefined {
+  const enough = withStep(share, share.spentTotal + share.reserved);
+  return enough < share.allowed ? enough : undefined;
+}
+
+/** In steps of a fraction of the lease, so that few calls write: what a killed instance loses is about a step. */
+const stepDivisor = 8n;
+
+function withStep(share: Share, most: bigint): bigint {
+  const leasedTotal = share.told + share.leased;
+  const stepped = most + share.leased / stepDivisor;
+  return stepped < leasedTotal ? stepped : most > leasedTotal ? most : leasedTotal;
 }
