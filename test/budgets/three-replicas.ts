@@ -1,4 +1,4 @@
-// Three gateways share one budget, and one token limit, over a real nats-server, while many callers spend as fast as they
+// Three gateways share one budget, one token limit of a day and one of a minute, over a real nats-server, while many callers spend as fast as they
 // can and replicas and NATS are killed. What the provider served is the truth that the limit is held against.
 import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
@@ -18,16 +18,19 @@ import { type CountingProvider, costOfCall, startProvider, usageOfCall } from ".
 export type RoundOptions = {
   /** Callers at once, over all replicas. */
   readonly callers: number;
-  /** Calls that the budget, and the limit, pay for. */
+  /** Calls that the budget, and the limit of a day, pay for; the limit of a minute a quarter of them. */
   readonly calls: number;
   /** Replicas that are killed and started again, and as often NATS. */
   readonly kills: number;
   readonly random: () => number;
 };
 
+/** A money budget; tokens of a day; tokens of a minute, all of which may come in one burst. */
+export type What = "budget" | "limit" | "burst";
+
 /** Amounts in the unit of what is limited: nano-USD, or tokens. */
 export type Spending = {
-  readonly what: "budget" | "limit";
+  readonly what: What;
   readonly limit: number;
   /** What the provider has served, whoever heard of it. */
   readonly served: number;
@@ -51,13 +54,13 @@ const refusalsMax = 4;
 const refusedWaitMs = 40;
 const settleMs = 30_000;
 
-const secrets = { budget: "spends-the-budget", limit: "spends-the-limit" } as const;
+const secrets = { budget: "spends-the-budget", limit: "spends-the-limit", burst: "spends-in-a-burst" } as const;
 
 type Replica = { process: GatewayProcess; client: TestClient; readonly name: string };
 
 type Tally = { answers: Set<string>; refusals: number; replicaKills: number; natsKills: number };
 
-/** One budget and one limit, each from whole to empty. */
+/** Each from whole to empty. */
 export async function runRound(options: RoundOptions): Promise<readonly Spending[]> {
   const nats = await startNats();
   const provider = await startProvider();
@@ -69,7 +72,7 @@ export async function runRound(options: RoundOptions): Promise<readonly Spending
       replicas.push(await openReplica(yaml, `replica-${index}`, undefined));
     }
     const stand = { nats, provider, replicas, yaml, options };
-    return [await spend("budget", stand), await spend("limit", stand)];
+    return [await spend("budget", stand), await spend("limit", stand), await spend("burst", stand)];
   } finally {
     await stopGateways();
     await provider.close();
@@ -85,13 +88,14 @@ type Stand = {
   readonly options: RoundOptions;
 };
 
-async function spend(what: "budget" | "limit", stand: Stand): Promise<Spending> {
+async function spend(what: What, stand: Stand): Promise<Spending> {
   const { options, provider, replicas, nats } = stand;
+  const calls = what === "burst" ? burstCalls(options.calls) : options.calls;
   const tally: Tally = { answers: new Set(), refusals: 0, replicaKills: 0, natsKills: 0 };
   const servedBefore = provider.served;
   const started = performance.now();
   const over = new AbortController();
-  const killing = killNowAndThen(stand, tally, () => (provider.served - servedBefore) / options.calls, over.signal);
+  const killing = killNowAndThen(stand, tally, () => (provider.served - servedBefore) / calls, over.signal);
   await Promise.all(
     Array.from({ length: options.callers }, (_, index) => callUntilRefused(replicas, index, secrets[what], tally)),
   );
@@ -101,7 +105,7 @@ async function spend(what: "budget" | "limit", stand: Stand): Promise<Spending> 
   await whenPublished(replicas);
   const events = (await readStream(nats.url)).filter((event) => event.principal?.projectId === what);
   const unit = what === "budget" ? costOfCall : usageOfCall.total_tokens;
-  const limit = options.calls * unit;
+  const limit = calls * unit;
   const served = (provider.served - servedBefore) * unit;
   const billedIds = new Set(events.map(({ responseId }) => responseId));
   return {
@@ -109,7 +113,7 @@ async function spend(what: "budget" | "limit", stand: Stand): Promise<Spending> 
     limit,
     served,
     billed: events.reduce((sum, event) => sum + amountOf(what, event), 0),
-    overspent: Math.max(0, (what === "limit" ? mostOfOneDay(events, served, unit) : served) - limit),
+    overspent: Math.max(0, mostOfOnePeriod(what, events, served, unit) - limit),
     unused: Math.max(0, limit - served) / limit,
     answers: tally.answers.size,
     unbilledAnswers: [...tally.answers].filter((id) => !billedIds.has(id)).length,
@@ -120,17 +124,22 @@ async function spend(what: "budget" | "limit", stand: Stand): Promise<Spending> 
   };
 }
 
-/** A limit of a day begins anew at midnight: a run over it is judged by the fuller day's events. */
-function mostOfOneDay(events: readonly UsageEvent[], served: number, unit: number): number {
-  const byDay = new Map<string, number>();
+/** A limit begins anew with its period: a run over such an instant is judged by the events of the fuller one. */
+function mostOfOnePeriod(what: What, events: readonly UsageEvent[], served: number, unit: number): number {
+  const digits = { budget: 0, limit: "2026-11-24".length, burst: "2026-11-24T12:00".length }[what];
+  const byPeriod = new Map<string, number>();
   for (const { startTime } of events) {
-    const day = startTime === undefined ? "" : timestampDate(startTime).toISOString().slice(0, 10);
-    byDay.set(day, (byDay.get(day) ?? 0) + unit);
+    const period = startTime === undefined ? "" : timestampDate(startTime).toISOString().slice(0, digits);
+    byPeriod.set(period, (byPeriod.get(period) ?? 0) + unit);
   }
-  return byDay.size <= 1 ? served : Math.max(...byDay.values());
+  return byPeriod.size <= 1 ? served : Math.max(...byPeriod.values());
 }
 
-function amountOf(what: "budget" | "limit", { cost, usage }: UsageEvent): number {
+function burstCalls(calls: number): number {
+  return Math.floor(calls / 4);
+}
+
+function amountOf(what: What, { cost, usage }: UsageEvent): number {
   return what === "budget" ? Number(cost?.totalNanoUsd ?? 0n) : (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0);
 }
 
@@ -215,15 +224,15 @@ async function killNowAndThen(
 async function openReplica(yaml: string, name: string, folder: string | undefined): Promise<Replica> {
   const process = await startGateway({
     yaml,
-    keys: `keys:\n${keyOf("budget")}${keyOf("limit")}`,
+    keys: `keys:\n${keyOf("budget")}${keyOf("limit")}${keyOf("burst")}`,
     ...(folder === undefined ? {} : { folder }),
     env: { LLM_GATEWAY_INSTANCE: name },
-    projects: ["budget", "limit"],
+    projects: ["budget", "limit", "burst"],
   });
   return { process, client: new TestClient(process.port), name };
 }
 
-function keyOf(project: "budget" | "limit"): string {
+function keyOf(project: What): string {
   const digest = createHash("sha256").update(secrets[project]).digest("hex");
   return `  - { id: ${project}, project: ${project}, digest: "sha256:${digest}", models: ["*"] }\n`;
 }
@@ -263,7 +272,9 @@ function yamlOf(providerPort: number, natsUrl: string, calls: number): string {
 providers: [{ id: provider, kind: openai-compatible, base_url: "http://127.0.0.1:${providerPort}", credentials: none }]
 models: [{ id: fixed, targets: [{ provider: provider, model: sim-fixed }] }]
 budgets: [{ id: shared, scope: project/budget, period: total, hard_usd: ${((calls * costOfCall) / 1e9).toFixed(9)} }]
-limits: [{ scope: project/limit, tokens_per_day: ${calls * usageOfCall.total_tokens} }]
+limits:
+  - { scope: project/limit, tokens_per_day: ${calls * usageOfCall.total_tokens} }
+  - { scope: project/burst, tokens_per_minute: ${burstCalls(calls) * usageOfCall.total_tokens} }
 cluster: { nats: { servers: ["${natsUrl}"] } }
 usage:
   journal: { durability: os }
