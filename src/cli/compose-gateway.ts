@@ -119,7 +119,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   refusedKeys.notices = notices;
   const alerts = openAlerts(config, clock, log, secrets, notices);
   const stored = createStoredObjects(config, log);
-  const admission = await openAdmission(config, clock, secrets, instance, stored.limits, alerts.tell, options.shared);
+  const admission = await openAdmission(config, clock, secrets, instance, stored.limits, alerts.tell, log);
   const metrics = createMetrics({ version, processFigures: readProcessFigures });
   const reportedCosts = new ReportedCosts({ log, threshold: config.prices.driftThreshold, nowMs: clock.nowMs });
   reportedCosts.addTo(metrics);

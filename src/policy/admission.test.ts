@@ -301,6 +301,7 @@ describe("limits shared by instances", () => {
     expect(await admissions[0]?.admit(requestWith(), nowMs + 60_000)).toBeDefined();
   });
 
+  const oneOfTwo = { share: () => undefined, lastShare: (total: number) => total / 2, instances: 2 };
   const unreachable: LeaseStore = {
     exchange: () => Promise.reject(new Error("down")),
     allow: () => {},
@@ -315,7 +316,7 @@ describe("limits shared by instances", () => {
     ["open", 20],
   ] as const)("without their store fail as declared: %s admits %i of 20", async (onStateFailure, expected) => {
     const declared = [limitOf("project/search", { requestsPerMinute: 10, onStateFailure })];
-    const admission = admissionWith({ limits: declared, shared: true, store: unreachable, instances: 2 });
+    const admission = admissionWith({ limits: declared, shared: true, store: unreachable, presence: oneOfTwo });
     let admitted = 0;
     for (let call = 0; call < 20; call++) {
       try {
@@ -337,4 +338,57 @@ describe("limits shared by instances", () => {
     const refusal = await refusalOf(() => admission.admit(requestWith(), nowMs));
     expect(refusal.reason).toBe(ErrorReason.GATEWAY_OVERLOADED);
   });
+});
+
+describe("a limit on concurrency over several instances", () => {
+  const shares = new Map<string, number | undefined>();
+  const presence = {
+    share: (total: number) => (shares.has("now") ? shares.get("now") : total),
+    lastShare: () => 1,
+    instances: 3,
+  };
+  const bound = (onStateFailure: LimitConfig["onStateFailure"]) =>
+    admissionWith({
+      limits: [limitOf("project/search", { concurrency: 4, onStateFailure })],
+      shared: true,
+      presence,
+    });
+
+  it("is this instance's share, also when that shrinks under calls in flight", async () => {
+    const admission = bound("closed");
+    shares.set("now", 2);
+    const running = [await admission.admit(requestWith(), nowMs), await admission.admit(requestWith(), nowMs)];
+    const { reason } = await refusalOf(() => admission.admit(requestWith(), nowMs));
+    expect(reason).toBe(ErrorReason.CONCURRENCY_LIMITED);
+    expect([...admission.slots()]).toMatchObject([{ inUse: 2, total: 4 }]);
+    shares.set("now", 1);
+    running[0]?.settle(nothing, nowMs);
+    await refusalOf(() => admission.admit(requestWith(), nowMs));
+    running[1]?.settle(nothing, nowMs);
+    expect(await admission.admit(requestWith(), nowMs)).toBeDefined();
+  });
+
+  it.each([
+    ["closed", 0],
+    ["local_share", 1],
+    ["open", 20],
+  ] as const)(
+    "that is %s lets %i of 20 calls pass when the others are not heard of",
+    async (onStateFailure, passed) => {
+      const admission = bound(onStateFailure);
+      shares.set("now", undefined);
+      const reasons = await Promise.all(
+        Array.from({ length: 20 }, async () => {
+          try {
+            await admission.admit(requestWith(), nowMs);
+            return "passed";
+          } catch (error) {
+            return (error as CallFailure).facts.retryAfterMs === undefined ? "refused for good" : "later";
+          }
+        }),
+      );
+      expect(reasons.filter((reason) => reason === "passed")).toHaveLength(passed);
+      expect(reasons).not.toContain("refused for good");
+    },
+  );
 });

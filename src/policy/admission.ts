@@ -1,15 +1,18 @@
 // "How much?": takes from every limit and budget that binds a call, all or none. Decided at once and in this process as
 // long as the leases suffice; only then is the shared state asked. Nothing is held for a call that was refused.
+import { hash } from "node:crypto";
 import type { BudgetConfig, LimitConfig } from "../config/config.ts";
 import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import type { LeaseStore } from "../domain/lease-store.ts";
+import type { Crowded, Presence } from "../domain/presence.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { Admission, AdmissionRequest, FindFallback, Reservation } from "../pipeline/ports.ts";
 import { type BudgetAlert, createAlertWatch } from "./budgets/budget-alerts.ts";
 import { periodAt } from "./budgets/period.ts";
 import { admitThrough, type BudgetGate, type Gates, joinGates, type SharedLimit } from "./gates.ts";
-import { createLimitGate, type LimitGate } from "./limits/limit-gate.ts";
+import { createBucketGate, type LimitGate } from "./limits/limit-gate.ts";
 import { type LimitRule, toLimitRules } from "./limits/limit-rules.ts";
+import { createSlotGate, type SlotGate } from "./limits/slot-gate.ts";
 import { createQuota, type Quota } from "./quota.ts";
 import { type Bound, createScopeIndex } from "./scopes.ts";
 import { createStates } from "./states.ts";
@@ -20,10 +23,8 @@ export type AdmissionOptions = {
   /** `shared`: other instances use the same store, so limits are leased from it as budgets are. */
   readonly store: LeaseStore;
   readonly shared: boolean;
-  /** How many instances there are, for limits that each keeps for itself. Default 1. */
-  readonly instances?: number | undefined;
-  /** Where calls in flight are counted with those of other processes of this machine. Default: here alone. */
-  readonly slots?: SlotStore | undefined;
+  /** The other instances, for limits of which each keeps a share. Default: there are none. */
+  readonly presence?: Presence | undefined;
   /** Default: none. */
   readonly bindings?: KeyBindings | undefined;
   /** Hears each threshold of a budget once a period; must not throw. */
@@ -48,12 +49,28 @@ export interface AdmissionControl extends Admission {
   figures(budget: BudgetConfig, stateId: string, nowMs: number): Promise<BudgetFigures>;
   /** Tells the store what was spent; to be called every few seconds. Never rejects. */
   report(nowMs: number): Promise<void>;
+  /** Calls in flight by limit on concurrency, for the presence: name of the gate, calls here, slots over all instances. */
+  slots(): Iterable<Crowded & { readonly total: number }>;
   /** Gives unused leases back: the clean end. Never rejects; the store is the owner's to close. */
   close(): Promise<void>;
 }
 
 /** Of budgets that only alert. */
 const unlimited = 1n << 62n;
+
+type NamedSlots = { readonly name: string; readonly gate: SlotGate };
+
+const alone: Presence = { share: (total) => total, lastShare: (total) => total, instances: 1 };
+
+/** What is left of the slots when the other instances have not been heard of for too long. */
+const shareAlone = {
+  closed: () => undefined,
+  open: () => Number.POSITIVE_INFINITY,
+  local_share: (presence: Presence, total: number, name: string) => presence.lastShare(total, name),
+} as const satisfies Record<
+  LimitConfig["onStateFailure"],
+  (presence: Presence, total: number, name: string) => number | undefined
+>;
 
 const nothingToSettle: Reservation = { reservedNanoUsd: 0n, settle() {} };
 
@@ -88,7 +105,7 @@ export type BudgetFigures = {
 /** Throws when a scope cannot be read, or when two entries set the same limit or share a budget id. */
 export function createAdmission(options: AdmissionOptions): AdmissionControl {
   assertEachOnce(options);
-  const instances = options.instances ?? 1;
+  const presence = options.presence ?? alone;
   const limitIndex = createScopeIndex(options.limits);
   const budgetIndex = createScopeIndex(options.budgets);
   const hasEndUsers = limitIndex.hasEndUsers || budgetIndex.hasEndUsers;
@@ -96,6 +113,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   const isFree = options.limits.length === 0 && options.budgets.length === 0 && bindings === undefined;
   const gatesByCaller = new WeakMap<Caller, Gates>();
   const limitStates = createStates<LimitGate>();
+  const slotStates = createStates<NamedSlots>();
   const quotas = createStates<Quota>();
   const budgetByQuota = new WeakMap<Quota, BudgetConfig>();
 
@@ -137,17 +155,42 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
 
   function localLimit({ item, subject, stateId }: Bound<LimitConfig>, rule: LimitRule, nowMs: number): LimitGate {
     const key = `${item.scope} ${stateId} ${rule.name}`;
-    return limitStates.get(key, isOfEndUser(subject), () => createLimitGate(rule, subject, instances, nowMs));
+    const isPassing = isOfEndUser(subject);
+    if (rule.meter === "concurrency") return slotGate(key, isPassing, rule, subject, item.onStateFailure);
+    return limitStates.get(key, isPassing, () => createBucketGate(rule, subject, nowMs));
+  }
+
+  function slotGate(
+    key: string,
+    isPassing: boolean,
+    rule: LimitRule,
+    subject: string,
+    onStateFailure: LimitConfig["onStateFailure"],
+  ): LimitGate {
+    const { gate } = slotStates.get(key, isPassing, () => {
+      const name = toGateName(key);
+      const shareOf = (total: number) =>
+        presence.share(total, name) ?? shareAlone[onStateFailure](presence, total, name);
+      return { name, gate: createSlotGate(rule, subject, shareOf) };
+    });
+    gate.resize(rule);
+    return gate;
   }
 
   function sharedLimit({ item, subject, stateId }: Bound<LimitConfig>, rule: LimitRule, nowMs: number): SharedLimit {
     const key = toAccountKey("limit", rule.name, item.scope, stateId);
     const limit = BigInt(Math.floor(rule.limit));
     const isPassing = isOfEndUser(subject);
-    const quota = quotas.get(key, isPassing, () => sharedQuota(rule, key, limit));
-    const local = { ...rule, limit: Math.max(1, Math.floor(rule.limit / instances)) };
-    const localShare = limitStates.get(key, isPassing, () => createLimitGate(local, subject, 1, nowMs));
+    const quota = quotas.get(key, isPassing, () => createQuota({ key, limit, period, store: options.store }));
+    const localShare = () => bucketAlone(key, isPassing, rule, subject, nowMs);
     return { subject, rule, quota, onStateFailure: item.onStateFailure, localShare };
+  }
+
+  /** What an instance allows itself while the store is away: of as many as were there when it was seen last. */
+  function bucketAlone(key: string, isPassing: boolean, rule: LimitRule, subject: string, nowMs: number): LimitGate {
+    const { instances } = presence;
+    const part = { ...rule, limit: Math.max(1, Math.floor(rule.limit / instances)) };
+    return limitStates.get(`${key} of ${instances}`, isPassing, () => createBucketGate(part, subject, nowMs));
   }
 
   function budgetGate({ item, subject, stateId }: Bound<BudgetConfig>): BudgetGate {
@@ -190,11 +233,12 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     return budgetGate({ item, subject: `budget/${item.id}`, stateId: item.scope });
   }
 
-  /** A limit that was changed is another gate, full at its beginning; the old one is forgotten when it is idle. */
+  /** A rate that was changed is another gate, full at its beginning; the old one is forgotten when it is idle. */
   function localKeyLimit(keyId: string, limit: KeyLimit, endUserId: string, nowMs: number): LimitGate {
     const { rule } = limit;
-    const key = `${toKeyLimitId(keyId, limit, endUserId)} ${rule.name} ${rule.limit}`;
-    return limitStates.get(key, true, () => createLimitGate(rule, `key/${keyId}`, instances, nowMs));
+    const key = `${toKeyLimitId(keyId, limit, endUserId)} ${rule.name}`;
+    if (rule.meter === "concurrency") return slotGate(key, true, rule, `key/${keyId}`, "closed");
+    return limitStates.get(`${key} ${rule.limit}`, true, () => createBucketGate(rule, `key/${keyId}`, nowMs));
   }
 
   function sharedKeyLimit(keyId: string, limit: KeyLimit, endUserId: string, nowMs: number): SharedLimit {
@@ -203,7 +247,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     const key = toAccountKey("limit", rule.name, "stored", toKeyLimitId(keyId, limit, endUserId));
     const quota = quotas.get(key, perEndUser, () => sharedQuota(rule, key, units));
     quota.change(units, undefined);
-    const localShare = localKeyLimit(keyId, limit, endUserId, nowMs);
+    const localShare = () => localKeyLimit(keyId, limit, endUserId, nowMs);
     return { subject: `key/${keyId}`, rule, quota, onStateFailure: "closed", localShare };
   }
 
@@ -252,6 +296,12 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
       if (options.shared) await Promise.allSettled(deciding.map((quota) => quota.refresh(nowMs)));
       await quotas.sweep((quota) => quota.retire());
       await limitStates.sweep((gate) => gate.isIdleAt(nowMs));
+      await slotStates.sweep(({ gate }) => gate.isIdleAt(nowMs));
+    },
+    *slots() {
+      for (const { name, gate } of slotStates.values()) {
+        if (gate.inUse > 0) yield { gate: name, inUse: gate.inUse, total: gate.rule.limit };
+      }
     },
     async close() {
       await Promise.allSettled([...quotas.values()].map((quota) => quota.report(true)));
@@ -295,6 +345,11 @@ function isOfEndUser(subject: string): boolean {
 function toAccountKey(kind: string, name: string, scope: string, stateId: string): string {
   const breadth = scope.endsWith("/*") ? "each" : "one";
   return [kind, name, breadth, ...stateId.split("/")].map(toKeyToken).join(".");
+}
+
+/** Told to the other instances: short, and without the names of end users. */
+function toGateName(key: string): string {
+  return hash("sha256", key, "hex").slice(0, 16);
 }
 
 /** Ids may hold any character; keys of the store may not. */

@@ -14,7 +14,7 @@ export type SharedLimit = {
   readonly quota: Quota;
   readonly onStateFailure: LimitConfig["onStateFailure"];
   /** What this instance allows itself while the store cannot be reached. */
-  readonly localShare: LimitGate;
+  readonly localShare: () => LimitGate;
 };
 
 export type Gates = {
@@ -125,5 +125,5 @@ async function holdSharedLimit(
   if (outcome.because === "exhausted" || onStateFailure === "closed") {
     throw sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, outcome, nowMs);
   }
-  if (onStateFailure === "local_share") local.push(...enterLimits([localShare], tokens, nowMs));
+  if (onStateFailure === "local_share") local.push(...enterLimits([localShare()], tokens, nowMs));
 }

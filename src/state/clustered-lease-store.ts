@@ -3,8 +3,7 @@
 // lease now and then, not for every call, so the stream sees tens of writes a second.
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import { JetStreamApiError, jetstream } from "@nats-io/jetstream";
-import { type KV, Kvm } from "@nats-io/kv";
+import type { KV } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { LeaseExchange, LeaseGrant, LeaseStore } from "../domain/lease-store.ts";
 import {
@@ -16,6 +15,7 @@ import {
   reclaimLease,
   sumOf,
 } from "./account-record.ts";
+import { compareAndSet, openAccountsBucket } from "./accounts-bucket.ts";
 import { type EarlierLife, openAllowanceLog, readMachineBootId } from "./allowance-log.ts";
 
 export type ClusteredLeaseStoreOptions = {
@@ -36,15 +36,7 @@ export type ClusteredLeaseStoreOptions = {
   readonly exchangeMsMax?: number | undefined;
 };
 
-const bucketNames = { lasting: "llmgateway_accounts", short: "llmgateway_windows" } as const;
-
-/** Counted from the last write, so no period of a day loses its account. */
-const shortKeptMs = 3 * 86_400_000;
-
-/** JetStream: "wrong last sequence". https://github.com/nats-io/nats-server/blob/main/server/errors.json */
-const wrongLastSequence = 10_071;
-
-const limits = { accountsHeldMax: 10_000, backoffMsMax: 50, requestMs: 500, reclaimAgainMs: 1_000 } as const;
+const limits = { accountsHeldMax: 10_000, backoffMsMax: 50, reclaimAgainMs: 1_000 } as const;
 
 type Seen = { readonly record: AccountRecord /** 0: the key is not there. */; readonly revision: number };
 
@@ -120,7 +112,9 @@ function reclaimEarlier(earlier: readonly EarlierLife[], buckets: Buckets): { st
       for (let isDone = false; !isDone; ) {
         const { record, revision } = await read(bucket, account.key);
         const settled = reclaimLease(record, holder, leaseId, total);
-        isDone = settled === record || (await write(bucket, account.key, settled, revision)) !== undefined;
+        isDone =
+          settled === record ||
+          (await compareAndSet(bucket, account.key, formatAccount(settled), revision)) !== undefined;
       }
     }
     forget();
@@ -155,13 +149,7 @@ function createBuckets(options: ClusteredLeaseStoreOptions): Buckets {
   const short = keepOnceResolved(() => openBucket(true));
 
   async function openBucket(isShort: boolean): Promise<KV> {
-    const nats = await connection.get();
-    const manager = new Kvm(jetstream(nats, { timeout: limits.requestMs }));
-    const replicas = options.replicas ?? (nats.info?.cluster === undefined ? 1 : 3);
-    const settings = { replicas, history: 1, timeout: limits.requestMs };
-    return isShort
-      ? manager.create(bucketNames.short, { ...settings, ttl: shortKeptMs })
-      : manager.create(bucketNames.lasting, settings);
+    return openAccountsBucket(await connection.get(), isShort, options.replicas);
   }
 
   return {
@@ -212,7 +200,7 @@ async function attemptExchange(
     return { leaseId: own.id, leased: own.amount, used: seen.record.used, free: free > 0n ? free : 0n };
   }
   const { record, grant } = exchangeLease(seen.record, holder, nonce, request);
-  const revision = await write(bucket, request.account.key, record, seen.revision);
+  const revision = await compareAndSet(bucket, request.account.key, formatAccount(record), seen.revision);
   if (revision === undefined) return undefined;
   remember({ record, revision });
   return grant;
@@ -222,16 +210,4 @@ async function read(bucket: KV, key: string): Promise<Seen> {
   const entry = await bucket.get(key);
   if (entry === null || entry.operation !== "PUT") return { record: emptyAccount, revision: 0 };
   return { record: parseAccount(entry.string()), revision: entry.revision };
-}
-
-async function write(bucket: KV, key: string, record: AccountRecord, revision: number): Promise<number | undefined> {
-  const text = formatAccount(record);
-  try {
-    // `update` refuses the revision 0 in version 3.4.0 of the client.
-    if (revision === 0) return await bucket.create(key, text);
-    return await bucket.update(key, text, revision, limits.requestMs);
-  } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return undefined;
-    throw error;
-  }
 }

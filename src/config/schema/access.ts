@@ -131,11 +131,15 @@ export const limitEntry = z.strictObject({
   tokens_per_day: count().describe("Input and output tokens in a day."),
   input_tokens_per_minute: count().describe("Input tokens in a minute."),
   output_tokens_per_minute: count().describe("Output tokens in a minute."),
-  concurrency: whole(1, limits.connectionsMax).optional().describe("Calls at once."),
+  concurrency: whole(1, limits.connectionsMax)
+    .optional()
+    .describe(
+      "Calls at once. Over several instances each has a share, by how many are alive; fewer calls than instances leave some with none.",
+    ),
   on_state_failure: z
     .enum(["closed", "open", "local_share"])
     .prefault("closed")
-    .describe("When the shared state cannot be reached: refuse, let through, or count alone."),
+    .describe("When the shared state cannot be reached: refuse, let through, or keep to this instance's share."),
 });
 
 /** `queue:`. */

@@ -1,4 +1,4 @@
-// One limit as a gate that a call passes or not, decided at once: a bucket that fills, or a count of calls in flight.
+// One limit as a gate that a call passes or not, decided at once: a bucket that fills.
 import { unreachable } from "../../domain/unreachable.ts";
 import type { LimitMeter, LimitRule } from "./limit-rules.ts";
 import { createBucket, refill, take, toClaim, waitMs } from "./token-bucket.ts";
@@ -6,6 +6,8 @@ import { createBucket, refill, take, toClaim, waitMs } from "./token-bucket.ts";
 export interface LimitGate {
   readonly subject: string;
   readonly rule: LimitRule;
+  /** Nothing passes since the shared state is away; absent: that cannot be. */
+  readonly isCutOff?: boolean;
   /** Milliseconds until so much may pass; 0: now. */
   waitMs(amount: number, nowMs: number): number;
   /** Takes it; `waitMs` was 0 a moment ago. Returns what was really claimed, for `settle`. */
@@ -16,17 +18,7 @@ export interface LimitGate {
   isIdleAt(nowMs: number): boolean;
 }
 
-/** How long a call should wait for a slot: nobody knows when a call in flight will end. */
-export const slotWaitMs = 1_000;
-
-/** `instances`: a limit on concurrency is divided by them, since calls in flight are counted here only. */
-export function createLimitGate(rule: LimitRule, subject: string, instances: number, nowMs: number): LimitGate {
-  return rule.meter === "concurrency"
-    ? createSlots(rule, subject, Math.max(1, Math.floor(rule.limit / instances)))
-    : createBucketGate(rule, subject, nowMs);
-}
-
-function createBucketGate(rule: LimitRule, subject: string, nowMs: number): LimitGate {
+export function createBucketGate(rule: LimitRule, subject: string, nowMs: number): LimitGate {
   const bucket = createBucket(rule.limit, rule.windowMs, nowMs);
   let inFlight = 0;
   return {
@@ -51,23 +43,6 @@ function createBucketGate(rule: LimitRule, subject: string, nowMs: number): Limi
       refill(bucket, atMs);
       return inFlight === 0 && bucket.level === bucket.size;
     },
-  };
-}
-
-function createSlots(rule: LimitRule, subject: string, slots: number): LimitGate {
-  let inUse = 0;
-  return {
-    subject,
-    rule,
-    waitMs: () => (inUse < slots ? 0 : slotWaitMs),
-    enter() {
-      inUse++;
-      return 1;
-    },
-    settle() {
-      inUse--;
-    },
-    isIdleAt: () => inUse === 0,
   };
 }
 
