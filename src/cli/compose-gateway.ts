@@ -29,7 +29,14 @@ import { createCredentialStore } from "../upstream/credentials/credential-store.
 import { createTextFetcher, toRequest } from "../upstream/fetch-text.ts";
 import { createUpstream } from "../upstream/undici-upstream.ts";
 import { addGauges } from "./compose/add-gauges.ts";
-import { auditDeniedMethod, auditedAuthenticator, auditedObserver } from "./compose/audited.ts";
+import {
+  auditDeniedMethod,
+  auditedAuthenticator,
+  auditedObserver,
+  auditedQuestion,
+  auditRefusedRequest,
+  inferenceMethod,
+} from "./compose/audited.ts";
 import { authenticateScoped } from "./compose/authenticate-scoped.ts";
 import { createTargets } from "./compose/create-targets.ts";
 import { openAdministration } from "./compose/open-administration.ts";
@@ -160,26 +167,37 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     newId: createUuidV7Source(random),
     traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, random),
     limits: { ...defaultPipelineLimits, heartbeatMs: config.server.heartbeatIntervalMs },
-    sharedCalls,
-  };
-  const { rememberMs, resumeWindowMs } = config.replay;
-  const gateway = new CompletionGateway(parts, { ...defaultReplayLimits, rememberMs, resumeWindowMs });
-  addGauges(metrics, { ledger, publisher, router, gateway, log, clock, refusedKeys, sharedCalls });
+  });
+  addGauges(metrics, { ledger, publisher, router, gateway, log, clock });
+  const models = new ModelDirectory({
+    router,
+    providers,
+    pricer: catalogue,
+    clock,
+    isHealthy: (targetId) =>
+      router
+        .targetStates(clock.nowMs())
+        .some(({ target, health }) => target.id === targetId && health.unavailableUntilMs === undefined),
+  });
   const services: Services = {
     gateway,
     ...administration.services,
     authenticate: authenticateScoped(authenticator, clock, auditDeniedMethod(audit)),
-    models: new ModelDirectory({
-      router,
-      providers,
-      pricer: catalogue,
-      clock,
-      isHealthy: (targetId) =>
-        router
-          .targetStates(clock.nowMs())
-          .some(({ target, health }) => target.id === targetId && health.unavailableUntilMs === undefined),
-    }),
-    explain: (who, request) => explainCall({ router, admission: admission.control, clock }, who, request),
+    models: {
+      list: (who, request) => models.list(who, request),
+      get: auditedQuestion(
+        (who, request) => models.get(who, request),
+        "llmgateway.v1.ModelService/GetModel",
+        ({ modelId }) => modelId,
+        audit,
+      ),
+    },
+    explain: auditedQuestion(
+      (who, request) => explainCall({ router, admission: admission.control, clock }, who, request),
+      inferenceMethod("Explain"),
+      ({ request }) => request?.model ?? "",
+      audit,
+    ),
     usage: usage.queries,
   };
   const closeParts = async (drainMs: number): Promise<void> => {
@@ -202,8 +220,9 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   shared?.onMetrics(metrics.format);
   const server = await startServer(serverOptions(config, options), services, {
     logger,
-    metrics: { text: shared?.metricsPage ?? metrics.format, contentType: metricsContentType },
-    isReady: () => ledger.figures.poisoned === 0 && shared?.isReady() !== false,
+    metrics: { text: metrics.format, contentType: metricsContentType },
+    isReady: () => ledger.figures.poisoned === 0,
+    onRefused: auditRefusedRequest(audit),
   }).catch(async (error: unknown) => {
     await closeParts(0); // What stays open would keep the process alive, without a port.
     throw error;

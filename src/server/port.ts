@@ -64,6 +64,8 @@ const limits = {
 export type PortHandlers = {
   readonly onStream: RequestHandler;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  /** What came is no request, e.g. two bodies in one; it was refused before any method. Must not throw. */
+  readonly onMalformed: () => void;
   /** The drain time is over: end what still runs, now. */
   readonly onDrained: () => void;
 };
@@ -180,7 +182,10 @@ export class Port {
         this.#handlers.onRequest(request, response);
       },
     );
-    server.on("clientError", answerClientError);
+    server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+      if (error.code !== "ECONNRESET") this.#handlers.onMalformed();
+      answerClientError(error, socket);
+    });
     // A server that never listens checks no timeouts, and half a request would hold its connection for ever.
     server.emit("listening");
     return server;
@@ -198,6 +203,7 @@ export class Port {
       headerListBytesMax: limits.http2HeaderListBytesMax,
       pingIntervalMs: this.#timeouts.pingIntervalMs,
       pingTimeoutMs: this.#timeouts.pingTimeoutMs,
+      onMalformed: this.#handlers.onMalformed,
     };
     const connection = new Connection(socket, options, this.#handlers.onStream);
     this.#connections.add(connection);

@@ -33,6 +33,8 @@ export type ServerHooks = {
   readonly metrics: MetricsSource;
   /** False: /readyz says 503 and health says NOT_SERVING; calls are still served. Must not throw. */
   readonly isReady: () => boolean;
+  /** What came was refused before any method saw it: no request, or one with too many headers. Must not throw. */
+  readonly onRefused?: ((because: "malformed" | "headers-too-large") => void) | undefined;
 };
 
 export interface RunningServer {
@@ -62,7 +64,7 @@ export type ServedCalls = {
 export async function serveCalls(
   options: ServerOptions,
   { grpcMethods, gateway, register }: ServedCalls,
-  { logger, metrics, isReady }: ServerHooks,
+  { logger, metrics, isReady, onRefused }: ServerHooks,
 ): Promise<RunningServer> {
   const state = new ServingState(isReady);
   const shutdown = new AbortController();
@@ -88,6 +90,7 @@ export async function serveCalls(
   };
   const onStream: RequestHandler = (stream, headers, { headerBytes }) => {
     if (headerBytes > headerBytesMax) {
+      onRefused?.("headers-too-large");
       refuseHeaders(stream, headers);
     } else if (!grpcCalls.accept(stream, headers)) {
       servePlain(stream, headers, onRequest);
@@ -99,7 +102,8 @@ export async function serveCalls(
     shutdown.abort(failure);
   };
 
-  const port = new Port(options, { onRequest, onStream, onDrained });
+  const onMalformed = () => onRefused?.("malformed");
+  const port = new Port(options, { onRequest, onStream, onMalformed, onDrained });
   const bound = await port.listen();
   return {
     address: bound.address,

@@ -10,6 +10,7 @@ import { type Simulator, startSimulator } from "../../src/simulator/start-simula
 import { auditRecordLike } from "../audit-records.ts";
 import { type GatewayProcess, startGateway, stopGateways, testSecret } from "../gateway-process.ts";
 import { TestClient } from "../grpc-client.ts";
+import { sendRaw } from "./raw-http2.ts";
 
 const method = "/llmgateway.v1.ModelService/ListModels";
 
@@ -141,11 +142,55 @@ describe("a body that is two bodies", () => {
   });
 });
 
+describe("a request over HTTP/2 that is two, or none", () => {
+  const pseudo = [":method", "POST", ":scheme", "http", ":authority", "gateway", ":path", hot];
+  const regular = ["content-type", "application/grpc", "te", "trailers", "authorization", good];
+
+  it("is answered when it is one", async () => {
+    expect(await sendRaw(gateway.port, [...pseudo, ...regular], Buffer.alloc(5))).toEqual({ kind: "headers" });
+  });
+
+  it.each<[string, readonly string[]]>([
+    ["two paths", [...pseudo, ":path", method, ...regular]],
+    ["two methods", [...pseudo, ":method", "GET", ...regular]],
+    ["two authorities", [...pseudo, ":authority", "other", ...regular]],
+    ["a path after the other headers", [...pseudo.slice(0, 6), ...regular, ":path", hot]],
+    ["a second path after the other headers", [...pseudo, ...regular, ":path", method]],
+    ["no path", [...pseudo.slice(0, 6), ...regular]],
+    ["an empty path", [...pseudo.slice(0, 7), "", ...regular]],
+    ["no method", [...pseudo.slice(2), ...regular]],
+    ["a pseudo-header of its own", [...pseudo, ":authorization", good, ...regular]],
+    ["one of an answer", [...pseudo, ":status", "200", ...regular]],
+    ["a name in capitals", [...pseudo, ...regular.slice(0, 4), "Authorization", good]],
+    ["a name with a space", [...pseudo, ...regular, "x y", "z"]],
+    ["a name with a colon inside", [...pseudo, ...regular, "x:authorization", good]],
+    ["a line break in a value", [...pseudo, ...regular, "x", `y\r\nauthorization: ${good}`]],
+    ["a NUL in a value", [...pseudo, ...regular, "x", "y\0z"]],
+    ["a transfer encoding", [...pseudo, ...regular, "transfer-encoding", "chunked"]],
+    ["a connection header", [...pseudo, ...regular, "connection", "authorization"]],
+    ["an upgrade", [...pseudo, ...regular, "upgrade", "h2c"]],
+    ["trailers of another kind", [...pseudo, ...regular, "te", "chunked"]],
+    ["two lengths", [...pseudo, ...regular, "content-length", "5", "content-length", "6"]],
+    ["a length that is none", [...pseudo, ...regular, "content-length", "+5"]],
+    ["a body longer than its length", [...pseudo, ...regular, "content-length", "3"]],
+  ])("is refused before any method: %s", async (_, fields) => {
+    expect(await sendRaw(gateway.port, fields, Buffer.alloc(5))).toMatchObject({ kind: "reset" });
+  });
+
+  it("is on record", async () => {
+    await auditRecordLike(gateway, { kind: "request.refused", reason: "INVALID_REQUEST" });
+  });
+});
+
 describe("too much metadata", () => {
   it("is refused, in the words of the protocol", async () => {
     expect((await overHttp1(`authorization: ${good}`, `x-big: ${"x".repeat(64 * 1024)}`)).status).toBe(431);
     const big = ["authorization", good, "x-big", "x".repeat(40 * 1024)];
     expect(await overHttp2(method, big)).toBe(String(grpcStatus.INVALID_ARGUMENT));
+  });
+
+  it("is on record", async () => {
+    await auditRecordLike(gateway, { kind: "request.refused", reason: "PAYLOAD_TOO_LARGE" });
   });
 
   it("in the credential itself is refused as one that does not hold", async () => {

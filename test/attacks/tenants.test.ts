@@ -2,7 +2,7 @@
 // try is on record.
 import { status as grpcStatus } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { adminBudgets, adminKeys, InferenceService, Role, UsageService } from "../../src/contract.ts";
+import { adminBudgets, adminKeys, InferenceService, ModelService, Role, UsageService } from "../../src/contract.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
 import { adminSecret, keysFor, otherAdminSecret } from "../admin-keys.ts";
 import { auditRecordLike } from "../audit-records.ts";
@@ -30,7 +30,9 @@ beforeAll(async () => {
     yaml: `
 providers:
   - { id: sim, kind: openai, base_url: "${simulator.url}", credentials: { api_key: { env: TEST_PROVIDER_KEY } } }
-models: [{ id: small, targets: [{ provider: sim, model: sim-small }] }]
+models:
+  - { id: small, targets: [{ provider: sim, model: sim-small }] }
+  - { id: forbidden, targets: [{ provider: sim, model: sim-small }] }
 budgets: [{ id: of-search, scope: project/search, period: month, hard_usd: 1000 }]
 usage: { journal: { durability: os } }
 `,
@@ -80,6 +82,26 @@ describe("usage of another project", () => {
     const watched = collect(stream);
     await client.unary(complete, ask("Another secret."), victim);
     expect((await watched).messages.flatMap((message) => (message as { event?: unknown }).event ?? [])).toEqual([]);
+  });
+});
+
+describe("a model that the key may not use", () => {
+  it("is not there, whether it is or not, for a call, for who asks before and for the catalogue", async () => {
+    const { secret, key } = await client.unary(keys.createKey, { key: { allowedModels: ["small"] } }, attacker);
+    const refused = { code: grpcStatus.PERMISSION_DENIED, reason: "MODEL_NOT_ALLOWED" };
+    for (const model of ["forbidden", "no-such-model"]) {
+      const tries = [
+        client.unary(complete, ask("Hi.", { model }), { secret }),
+        client.unary(InferenceService.method.explain, { request: ask("Hi.", { model }) }, { secret }),
+        client.unary(ModelService.method.getModel, { modelId: model }, { secret }),
+      ];
+      expect(await Promise.all(tries.map(failureOf))).toEqual(tries.map(() => refused));
+      const caller = { project: "other", key: key?.keyId ?? "", service: "" };
+      const record = await auditRecordLike(gateway, { kind: "model.denied", resource: `model/${model}`, caller });
+      expect(record.reason).toBe("MODEL_NOT_ALLOWED");
+    }
+    const { models } = await client.unary(ModelService.method.listModels, {}, { secret });
+    expect(models.map(({ modelId }) => modelId)).toEqual(["small"]);
   });
 });
 

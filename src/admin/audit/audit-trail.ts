@@ -4,6 +4,7 @@ import type { Caller } from "../../domain/principal.ts";
 export type AuditKind =
   | "authentication.denied"
   | "permission.denied"
+  | "request.refused"
   | "model.denied"
   | "limit.denied"
   | "budget.denied"

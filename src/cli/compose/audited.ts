@@ -55,10 +55,41 @@ export function auditedObserver(observer: CallObserver, audit: AuditTrail): Call
       const { event, caller, method } = record;
       const refusal = refusals.get(event.errorReason);
       if (refusal === undefined) return;
-      const isOfModel = refusal.kind !== "permission.denied" && event.requestedModel !== "";
-      const resource = isOfModel ? `model/${event.requestedModel}` : `method/${method}`;
-      audit.denied({ ...refusal, caller, resource });
+      audit.denied({
+        ...refusal,
+        caller,
+        resource: resourceOf(refusal.kind, event.requestedModel, inferenceMethod(method)),
+      });
     },
+  };
+}
+
+export function inferenceMethod(name: string): string {
+  return `llmgateway.v1.InferenceService/${name}`;
+}
+
+/** `method`: with its service. */
+function resourceOf(kind: AuditKind, model: string, method: string): string {
+  return kind !== "permission.denied" && model !== "" ? `model/${model}` : `method/${method}`;
+}
+
+/** A question that is refused as a call would be, and is none: no observer hears of its end. */
+export function auditedQuestion<Request, Answer>(
+  answer: (caller: Caller, request: Request) => Answer,
+  method: string,
+  modelOf: (request: Request) => string,
+  audit: AuditTrail,
+): (caller: Caller, request: Request) => Answer {
+  return (caller, request) => {
+    try {
+      return answer(caller, request);
+    } catch (error) {
+      const refusal = error instanceof CallFailure ? refusals.get(error.reason) : undefined;
+      if (refusal !== undefined) {
+        audit.denied({ ...refusal, caller, resource: resourceOf(refusal.kind, modelOf(request), method) });
+      }
+      throw error;
+    }
   };
 }
 
@@ -70,5 +101,16 @@ export function auditDeniedMethod(audit: AuditTrail): (caller: Caller, method: s
       caller,
       resource: `method/${method}`,
       reason: "PERMISSION_DENIED",
+    });
+}
+
+/** Of nobody that is known, since no credential was looked at. */
+export function auditRefusedRequest(audit: AuditTrail): (because: "malformed" | "headers-too-large") => void {
+  return (because) =>
+    audit.denied({
+      kind: "request.refused",
+      caller: undefined,
+      resource: "",
+      reason: because === "malformed" ? "INVALID_REQUEST" : "PAYLOAD_TOO_LARGE",
     });
 }

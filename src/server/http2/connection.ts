@@ -32,6 +32,8 @@ export type ConnectionOptions = {
   readonly pingIntervalMs: number;
   /** A peer that answers no PING for so long is dead. */
   readonly pingTimeoutMs: number;
+  /** Something came that is no request, or no HTTP/2; must not throw. */
+  readonly onMalformed: () => void;
 };
 
 export type RequestHandler = (stream: Stream, headers: IncomingHttpHeaders, info: RequestInfo) => void;
@@ -178,6 +180,8 @@ export class Connection {
       this.#fail(error instanceof ConnectionError ? error.code : ErrorCode.INTERNAL_ERROR);
       // A bug of ours: the frame was read by half, so that nothing more may be read, and somebody has to hear of it.
       if (!(error instanceof ConnectionError)) throw error;
+      this.#options.onMalformed();
+      this.#fail(error);
     }
     if (this.#output.backlogBytes > limits.backlogBytes && !this.#isPaused) {
       this.#isPaused = true;
@@ -323,6 +327,7 @@ export class Connection {
     const contentBytes = contentLengthOf(fields.headers);
     const isMalformed = !fields.isTooLong && (!fields.isRequest || Number.isNaN(contentBytes));
     if (isMalformed || (isEnd && contentBytes !== undefined && contentBytes !== 0)) {
+      this.#options.onMalformed();
       this.#assertCalm();
       this.writeReset(streamId, ErrorCode.PROTOCOL_ERROR);
       return;
