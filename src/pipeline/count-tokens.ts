@@ -20,6 +20,7 @@ import type { LiveCall } from "./live-call.ts";
 import type { UnarySink } from "./ports.ts";
 import { chatTask, type ReadyAttempt } from "./prepare-attempt.ts";
 import { collectAnswer, type Seen } from "./unary-attempt.ts";
+import { withoutCredential } from "./without-credential.ts";
 
 export async function countTokens(
   call: LiveCall,
@@ -69,7 +70,8 @@ async function countOnce(
       source: operation === undefined ? UsageSource.ESTIMATED : UsageSource.PROVIDER,
       ...(contextWindow === undefined ? {} : { contextWindow }),
     });
-  } catch (error) {
+  } catch (thrown) {
+    const error = withoutCredential(thrown, ready.credential);
     call.attemptFailed(ready, open, error, seen, undefined);
     throw error;
   }

@@ -20,6 +20,7 @@ import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { toResponseInfo } from "./response-info.ts";
 import { runInLanes } from "./run-in-lanes.ts";
 import { collectAnswer, type Seen, timeoutFailure } from "./unary-attempt.ts";
+import { withoutCredential } from "./without-credential.ts";
 
 /**
  * Ends in exactly one of `sink.succeed`, `sink.fail` and, when the caller has gone, `onCancelled`. `view`: the request as
@@ -123,6 +124,8 @@ class OperationAttempt<Request extends OperationRequest, Result extends Operatio
       }
       const { model, facts } = planned.target;
       return operation.fromHttpResponse(response, this.#request, { model, facts });
+    } catch (error) {
+      throw withoutCredential(error, this.#ready.credential);
     } finally {
       // Requests that are stopped because another failed leave its facts alone.
       if (scope.cause !== "hedge") this.#seen = seen;

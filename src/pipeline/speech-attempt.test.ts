@@ -42,6 +42,7 @@ function stage(flush: () => boolean) {
     configured: { provider },
     operation,
     request: {},
+    credential: { kind: "none" },
   } as unknown as ReadyAttempt<SpeechOperation>;
   const limits = { totalMs: 60_000, firstTokenMs: 60_000, idleMs: 60_000 };
   const attempt = new SpeechAttempt(parts, ready, create(StreamSpeechRequestSchema, {}), limits, {

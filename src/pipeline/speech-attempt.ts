@@ -11,6 +11,7 @@ import type { PipelineParts } from "./pipeline-parts.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { toReaderError } from "./reader-error.ts";
 import { type Seen, timeoutFailure } from "./unary-attempt.ts";
+import { withoutCredential } from "./without-credential.ts";
 
 /** Where the audio of an attempt goes. */
 export interface AudioTarget {
@@ -32,7 +33,7 @@ export class SpeechAttempt {
   #hasAudio = false;
   #settled = false;
   #resolve: (facts: OperationFacts) => void = () => {};
-  #reject: (reason: Error) => void = () => {};
+  #reject: (reason: unknown) => void = () => {};
 
   constructor(
     parts: PipelineParts,
@@ -151,6 +152,6 @@ export class SpeechAttempt {
     if (this.#settled) return;
     this.#settled = true;
     this.#timer.stop();
-    this.#reject(reason);
+    this.#reject(withoutCredential(reason, this.#ready.credential));
   }
 }

@@ -13,6 +13,7 @@ import type { PipelineParts } from "./pipeline-parts.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
 import { toReaderError } from "./reader-error.ts";
 import { type Seen, timeoutFailure } from "./unary-attempt.ts";
+import { withoutCredential } from "./without-credential.ts";
 
 /** Where the events of an attempt go. */
 export interface StreamTarget {
@@ -39,7 +40,7 @@ export class StreamAttempt {
   #settled = false;
   #linger: NodeJS.Timeout | undefined;
   #resolve: (facts: CompletionFacts) => void = () => {};
-  #reject: (reason: Error) => void = () => {};
+  #reject: (reason: unknown) => void = () => {};
 
   constructor(
     parts: PipelineParts,
@@ -196,6 +197,6 @@ export class StreamAttempt {
     if (this.#settled) return;
     this.#settled = true;
     this.#timer.stop();
-    this.#reject(reason);
+    this.#reject(withoutCredential(reason, this.#ready.credential));
   }
 }

@@ -9,6 +9,7 @@ import type { CallScope } from "./call-scope.ts";
 import { Stopped } from "./call-scope.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
+import { withoutCredential } from "./without-credential.ts";
 
 /** What was seen of an answer, whatever became of it. */
 export type Seen = { status: number; headers: HttpHeaders };
@@ -77,10 +78,14 @@ export async function runUnaryAttempt(
   seen: Seen,
 ): Promise<{ readonly completion: Completion; readonly response: HttpResponse }> {
   const response = await collectAnswer(parts, scope, ready, limits, seen);
-  if (response.status < 200 || response.status >= 300) {
-    throw ready.configured.provider.toFailure(response.status, response.headers, response.body);
+  try {
+    if (response.status < 200 || response.status >= 300) {
+      throw ready.configured.provider.toFailure(response.status, response.headers, response.body);
+    }
+    return { completion: ready.operation.fromHttpResponse(response, context), response };
+  } catch (error) {
+    throw withoutCredential(error, ready.credential);
   }
-  return { completion: ready.operation.fromHttpResponse(response, context), response };
 }
 
 const textByLimit = {

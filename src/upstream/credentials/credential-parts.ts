@@ -23,8 +23,8 @@ export type Retirement = {
 export interface Source<Value> {
   /** Throws or rejects with `ProviderFailure` credentials-rejected. */
   get(): Value | Promise<Value>;
-  /** What is held was refused: fetch it anew, soon. */
-  reload(): void;
+  /** What is held was refused: fetch it anew, soon. `isOrder`: the operator says so, and it is fetched in any case. */
+  reload(isOrder?: boolean): void;
 }
 
 /** A value and when it stops being good. */

@@ -42,7 +42,7 @@ export function createCredentialStore(
     },
     refused: (providerId, credential, because) => holders.get(providerId)?.refused(credential, because),
     reload() {
-      for (const holder of holders.values()) holder.reload();
+      for (const holder of holders.values()) holder.reload(true);
     },
     close: () => fetcher.close(),
   };
@@ -95,8 +95,8 @@ class PlainHolder implements Holder {
     if (because === "credentials-rejected") this.#source.reload();
   }
 
-  reload(): void {
-    this.#source.reload();
+  reload(isOrder?: boolean): void {
+    this.#source.reload(isOrder);
   }
 }
 
@@ -139,9 +139,9 @@ class KeyHolder implements Holder {
     this.#parts.onRetired?.({ providerId: this.#providerId, keyIndex: put.index, untilMs: put.untilMs });
   }
 
-  reload(): void {
+  reload(isOrder?: boolean): void {
     this.#ring.forgive();
-    for (const source of this.#sources) source.reload();
+    for (const source of this.#sources) source.reload(isOrder);
   }
 
   async #first(): Promise<Credential> {
@@ -180,7 +180,7 @@ function toHeaderSource(source: Source<string>, kind: "api-key" | "access-token"
       const value = source.get();
       return typeof value === "string" ? toCredential(value) : value.then(toCredential);
     },
-    reload: () => source.reload(),
+    reload: (isOrder) => source.reload(isOrder),
   };
 }
 
@@ -198,8 +198,8 @@ function createStaticSource(
         ? toStaticKeys(values)
         : Promise.all(values.map((value) => Promise.resolve(value))).then(toStaticKeys);
     },
-    reload() {
-      for (const one of sources) one.reload();
+    reload(isOrder) {
+      for (const one of sources) one.reload(isOrder);
     },
   };
 }

@@ -34,23 +34,29 @@ export class RenewedSource<Value> implements Source<Value> {
     return held.value;
   }
 
-  reload(): void {
+  reload(isOrder = false): void {
     const held = this.#held;
-    if (held !== undefined && this.#nowMs() >= held.loadedAtMs + reloadPauseMs) this.#held = undefined;
+    if (held !== undefined && (isOrder || this.#nowMs() >= held.loadedAtMs + reloadPauseMs)) this.#held = undefined;
+    if (!isOrder) return;
+    this.#failed = undefined;
+    this.#loading = undefined; // What is under way may have been read before the order.
   }
 
   #renew(now: number): Promise<Value> {
     if (this.#loading !== undefined) return this.#loading;
     if (this.#failed !== undefined && now < this.#failed.untilMs) return Promise.reject(this.#failed.failure);
-    this.#loading = this.#loadOnce().finally(() => {
-      this.#loading = undefined;
+    const loading: Promise<Value> = this.#loadOnce(() => this.#loading === loading).finally(() => {
+      if (this.#loading === loading) this.#loading = undefined;
     });
-    return this.#loading;
+    this.#loading = loading;
+    return loading;
   }
 
-  async #loadOnce(): Promise<Value> {
+  /** `isWanted`: false once another load was begun in its place. */
+  async #loadOnce(isWanted: () => boolean): Promise<Value> {
     try {
       const dated = await this.#load();
+      if (!isWanted()) return dated.value;
       const now = this.#nowMs();
       const aheadMs = Math.min(aheadMsMax, (dated.expiresAtMs - now) / 5);
       this.#held = { ...dated, renewAtMs: dated.expiresAtMs - aheadMs, loadedAtMs: now };

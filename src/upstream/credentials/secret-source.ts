@@ -59,8 +59,8 @@ class TrimmedSource implements Source<string> {
     return typeof text === "string" ? trimmed(text) : text.then(trimmed);
   }
 
-  reload(): void {
-    this.#inner.reload();
+  reload(isOrder?: boolean): void {
+    this.#inner.reload(isOrder);
   }
 }
 
@@ -74,7 +74,7 @@ type HttpReference = Extract<SecretReference, { readonly http: unknown }>["http"
 
 function createHttpSource({ url, field, token }: HttpReference, parts: CredentialParts): Source<string> {
   const tokenSource = token === undefined ? undefined : createSecretSource(token, parts);
-  return new RenewedSource(async () => {
+  const source = new RenewedSource(async () => {
     const bearer = await tokenSource?.get();
     // Vault takes its token this way too, beside its own X-Vault-Token (Vault API documentation, "Authentication").
     const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
@@ -83,6 +83,13 @@ function createHttpSource({ url, field, token }: HttpReference, parts: Credentia
     if (status !== 200) throw credentialFailure(`the secret server answered ${status}`);
     return readAnswer(text, field, parts);
   }, parts);
+  return {
+    get: () => source.get(),
+    reload(isOrder) {
+      if (isOrder === true) tokenSource?.reload(true);
+      source.reload(isOrder);
+    },
+  };
 }
 
 function readAnswer(text: string, field: string, parts: CredentialParts): Dated<string> {
