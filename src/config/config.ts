@@ -112,7 +112,11 @@ export type LimitConfig = {
   readonly tokensPerHour?: number | undefined;
   readonly tokensPerDay?: number | undefined;
   readonly inputTokensPerMinute?: number | undefined;
+  readonly inputTokensPerHour?: number | undefined;
+  readonly inputTokensPerDay?: number | undefined;
   readonly outputTokensPerMinute?: number | undefined;
+  readonly outputTokensPerHour?: number | undefined;
+  readonly outputTokensPerDay?: number | undefined;
   readonly concurrency?: number | undefined;
   /** What happens when the shared state cannot be reached. Default "closed". */
   readonly onStateFailure: "closed" | "open" | "local_share";

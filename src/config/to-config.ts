@@ -217,7 +217,11 @@ function toLimit(raw: RawConfig["limits"][number]): LimitConfig {
     tokensPerHour: raw.tokens_per_hour,
     tokensPerDay: raw.tokens_per_day,
     inputTokensPerMinute: raw.input_tokens_per_minute,
+    inputTokensPerHour: raw.input_tokens_per_hour,
+    inputTokensPerDay: raw.input_tokens_per_day,
     outputTokensPerMinute: raw.output_tokens_per_minute,
+    outputTokensPerHour: raw.output_tokens_per_hour,
+    outputTokensPerDay: raw.output_tokens_per_day,
     concurrency: raw.concurrency,
     onStateFailure: raw.on_state_failure,
   };

@@ -340,6 +340,23 @@ describe("limits shared by instances", () => {
   });
 });
 
+describe("limits of every meter and window", () => {
+  const meters = { requests: 1, tokens: 150, inputTokens: 100, outputTokens: 50 } as const;
+  const windows = { Minute: 60_000, Hour: 3_600_000, Day: 86_400_000 } as const;
+  const cases = Object.entries(meters).flatMap(([meter, used]) =>
+    Object.entries(windows).map(([window, windowMs]) => [`${meter}Per${window}`, used, windowMs] as const),
+  );
+
+  it.each(cases)("%s passes what it says, and says when the next fits", async (field, used, windowMs) => {
+    const admission = admissionWith({ limits: [limitOf("project/search", { [field]: used * 2 })] });
+    for (let call = 0; call < 2; call++) await admission.admit(requestWith(), nowMs);
+    const { reason, facts } = await refusalOf(() => admission.admit(requestWith(), nowMs));
+    expect(reason).toBe(ErrorReason.RATE_LIMITED);
+    expect(facts.retryAfterMs).toBe(windowMs / 2);
+    expect(await admission.admit(requestWith(), nowMs + windowMs / 2)).toBeDefined();
+  });
+});
+
 describe("a limit on concurrency over several instances", () => {
   const shares = new Map<string, number | undefined>();
   const presence = {

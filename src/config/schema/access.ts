@@ -130,7 +130,11 @@ export const limitEntry = z.strictObject({
   tokens_per_hour: count().describe("Input and output tokens in an hour."),
   tokens_per_day: count().describe("Input and output tokens in a day."),
   input_tokens_per_minute: count().describe("Input tokens in a minute."),
+  input_tokens_per_hour: count().describe("Input tokens in an hour."),
+  input_tokens_per_day: count().describe("Input tokens in a day."),
   output_tokens_per_minute: count().describe("Output tokens in a minute."),
+  output_tokens_per_hour: count().describe("Output tokens in an hour."),
+  output_tokens_per_day: count().describe("Output tokens in a day."),
   concurrency: whole(1, limits.connectionsMax)
     .optional()
     .describe(

@@ -30,7 +30,11 @@ export function toLimitRules(config: LimitConfig): readonly LimitRule[] {
     toRule("tokens", "hour", "tokens_per_hour", config.tokensPerHour),
     toRule("tokens", "day", "tokens_per_day", config.tokensPerDay),
     toRule("input-tokens", "minute", "input_tokens_per_minute", config.inputTokensPerMinute),
+    toRule("input-tokens", "hour", "input_tokens_per_hour", config.inputTokensPerHour),
+    toRule("input-tokens", "day", "input_tokens_per_day", config.inputTokensPerDay),
     toRule("output-tokens", "minute", "output_tokens_per_minute", config.outputTokensPerMinute),
+    toRule("output-tokens", "hour", "output_tokens_per_hour", config.outputTokensPerHour),
+    toRule("output-tokens", "day", "output_tokens_per_day", config.outputTokensPerDay),
     toRule("concurrency", "minute", "concurrency", config.concurrency),
   ];
   return rows.filter((rule) => rule !== undefined);
