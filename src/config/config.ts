@@ -71,7 +71,12 @@ export type ModelConfig = {
   readonly fallbackModels: readonly string[];
 };
 
-export type RuleConfig = { readonly id: string; readonly when: string; readonly model: string };
+export type RuleConfig = {
+  readonly id: string;
+  readonly when: string;
+  /** Model that is used instead of the named one; `undefined`: the call is refused. */
+  readonly model: string | undefined;
+};
 
 export type KeyConfig = {
   readonly id: string;

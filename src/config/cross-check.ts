@@ -25,7 +25,10 @@ export function crossCheck(root: Loose, world: CrossCheckWorld): readonly Findin
     ...checkAmounts(root),
     ...checkCertificates(root),
     ...checkFiles(root, world),
-    ...entries(at(root, "rules")).flatMap((rule) => checkExpression(at(rule, "when"), world)),
+    ...entries(at(root, "rules")).flatMap((rule) => [
+      ...checkExpression(at(rule, "when"), world),
+      ...checkConsequence(rule),
+    ]),
   ];
 }
 
@@ -243,6 +246,11 @@ function checkExpression(where: Loose, world: CrossCheckWorld): readonly Finding
   const expression = textOf(where);
   const message = expression === undefined ? undefined : world.checkRule(expression);
   return message === undefined ? [] : [finding(where, message)];
+}
+
+function checkConsequence(rule: Loose): readonly Finding[] {
+  const hasModel = at(rule, "model").value !== undefined;
+  return hasModel === (at(rule, "deny").value !== undefined) ? [finding(rule, "must say either model or deny")] : [];
 }
 
 // ── Amounts, certificates, files ────────────────────────────────────────────────────────────────────────────────────

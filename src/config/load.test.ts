@@ -376,6 +376,12 @@ keys:
       `${small}budgets: [{ scope: end_user/*, period: day, hard_usd: 1, fallback_model: chat }]`,
       /budgets\[0\]\.fallback_model: needs soft_usd/,
     ],
+    ["a rule without a consequence", `${small}rules: [{ id: r, when: "true" }]`, /must say either model or deny/],
+    [
+      "a rule with two consequences",
+      `${small}rules: [{ id: r, when: "true", model: chat, deny: true }]`,
+      /must say either model or deny/,
+    ],
     [
       "a scope of nothing that is there",
       `${small}limits: [{ scope: team/x, concurrency: 1 }]`,

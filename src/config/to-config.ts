@@ -31,7 +31,7 @@ export function toConfig(raw: RawConfig, baseDir: string): Config {
     dataDir: resolve(baseDir, raw.data_dir),
     providers: raw.providers.map((provider) => toProvider(provider, baseDir)),
     models: raw.models.map(toModel),
-    rules: raw.rules,
+    rules: raw.rules.map(({ id, when, model }) => ({ id, when, model })),
     tenants: {
       organisations: raw.tenants.organisations,
       teams: raw.tenants.teams.map((team) => ({ id: team.id, organisationId: team.organisation ?? "" })),

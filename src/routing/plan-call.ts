@@ -70,17 +70,18 @@ export function planCall(query: RouteQuery, parts: PlanningParts): Plan {
   return { ruleId, route, attemptsMax, targets, untouched: undefined, excluded };
 }
 
-/** What is named must be allowed, whoever chooses in the end: a budget past its limit before any rule. */
+/** What is named must be allowed, whoever chooses in the end: a budget past its limit before any rule that chooses. */
 function chooseRoute(query: RouteQuery, { routes, rules }: PlanningParts) {
   const { request, caller, budgetFallback } = query;
   const named = namedRoute(request.model, caller, routes);
+  const rule = rules.match(query);
+  if (rule !== undefined && rule.model === undefined) throw refusedBy(rule.id);
   if (budgetFallback !== undefined) {
     const route = routeOfBudget(budgetFallback, routes);
     // Fallbacks that the caller names would lead back to what the budget does not pay for any more.
     return { ruleId: "", route, chain: route.chain };
   }
-  const rule = rules.match(query);
-  const route = rule === undefined ? named : routeOfRule(rule.model, routes);
+  const route = rule?.model === undefined ? named : routeOfRule(rule.model, routes);
   return { ruleId: rule?.id ?? "", route, chain: chainOf(route, request, caller, routes) };
 }
 
@@ -142,6 +143,12 @@ function routeOfRule(modelId: string, routes: Routes): Route {
   const route = routes.byModel.get(modelId);
   if (route === undefined) throw new Error(`a rule names the model ${modelId}, which does not exist`);
   return route;
+}
+
+function refusedBy(ruleId: string): CallFailure {
+  return new CallFailure(ErrorReason.PERMISSION_DENIED, "a rule of this deployment refuses the call", {
+    resource: { type: "rule", name: ruleId },
+  });
 }
 
 /** The administrator's word, as a rule is: the caller need not be allowed to name the model. */

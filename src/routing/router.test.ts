@@ -593,3 +593,28 @@ describe("a budget that sends calls elsewhere", () => {
     expect(failure.facts).toMatchObject({ metadata: { budgetId: "b" }, quota: [{ subject: "budget/b" }] });
   });
 });
+
+describe("a rule that refuses", () => {
+  const models = [modelConfig("named", [targetConfig("dear")]), modelConfig("instead", [targetConfig("cheap")])];
+  const rules = [
+    { id: "no-images", when: "request.has_images && caller.project == 'search'", model: undefined },
+    { id: "small-only", when: "request.input_tokens > 1000 && labels['size'] != 'any'", model: undefined },
+  ];
+
+  it("ends the call before anything is tried, also one that a budget sends elsewhere, and also when it cannot be told", async () => {
+    const router = routerOf(models, { rules: await compileRules(rules) });
+    const budgetFallback = { budgetId: "b", model: "instead" };
+    const large = { inputTokens: 2_000 };
+    for (const query of [
+      queryOf(requestOf("named"), large), // No label: the condition is an error.
+      queryOf(requestOf("named", "x", { labels: { size: "some" } }), { ...large, budgetFallback }),
+    ]) {
+      const failure = failureOf(() => router.begin(query));
+      expect(failure.reason).toBe(ErrorReason.PERMISSION_DENIED);
+      expect(failure.facts.resource).toEqual({ type: "rule", name: "small-only" });
+      expect(failureOf(() => router.explain(query)).reason).toBe(ErrorReason.PERMISSION_DENIED);
+    }
+    expect(router.begin(queryOf(requestOf("named", "x", { labels: { size: "any" } }), large)).modelId).toBe("named");
+    expect(router.begin(queryOf(requestOf("named"))).modelId).toBe("named");
+  });
+});

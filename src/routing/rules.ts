@@ -1,6 +1,6 @@
 // Rules in CEL: the first that is true chooses the model. Compiled once, when the program starts; the CEL library is loaded
-// only when there are rules. A rule that ends in an error (a label that the request lacks, say) does not match, and is
-// counted.
+// only when there are rules. A rule that ends in an error (a label that the request lacks, say) does not match, unless it
+// refuses, and is counted.
 import type { CelInput } from "@bufbuild/cel";
 import type { RuleConfig } from "../config/config.ts";
 import type { RouteQuery } from "./itinerary.ts";
@@ -9,7 +9,7 @@ import { ruleVariables } from "./rule-variables.ts";
 
 export interface RuleBook {
   /** The first rule that matches; `undefined`: none does. */
-  match(query: RouteQuery): { readonly id: string; readonly model: string } | undefined;
+  match(query: RouteQuery): { readonly id: string; readonly model: string | undefined } | undefined;
   /** Models that rules choose. */
   readonly models: readonly string[];
   /** Evaluations that ended in an error, by rule id. */
@@ -31,15 +31,15 @@ export async function compileRules(rules: readonly RuleConfig[]): Promise<RuleBo
   }
   const errors = new Map<string, number>(rules.map(({ id }) => [id, 0]));
   return {
-    models: rules.map(({ model }) => model),
+    models: rules.map(({ model }) => model).filter((model) => model !== undefined),
     errors,
     match(query) {
       const variables = ruleVariables(query, fields);
-      return compiled.find(({ id, evaluate }) => {
+      return compiled.find(({ id, model, evaluate }) => {
         const result = evaluate(variables);
         if (typeof result === "boolean") return result;
         errors.set(id, (errors.get(id) ?? 0) + 1);
-        return false;
+        return model === undefined; // A refusal that cannot be evaluated refuses.
       });
     },
   };
@@ -47,6 +47,6 @@ export async function compileRules(rules: readonly RuleConfig[]): Promise<RuleBo
 
 type CompiledRule = {
   readonly id: string;
-  readonly model: string;
+  readonly model: string | undefined;
   readonly evaluate: (variables: Readonly<Record<string, CelInput>>) => unknown;
 };

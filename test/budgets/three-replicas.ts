@@ -18,7 +18,7 @@ import { type CountingProvider, costOfCall, startProvider, usageOfCall } from ".
 export type RoundOptions = {
   /** Callers at once, over all replicas. */
   readonly callers: number;
-  /** Calls that the budget, and the limit of a day, pay for; the limit of a minute a quarter of them. */
+  /** Calls that the budget, and the limit of a day, pay for; the limit of a minute half of them. */
   readonly calls: number;
   /** Replicas that are killed and started again, and as often NATS. */
   readonly kills: number;
@@ -136,7 +136,7 @@ function mostOfOnePeriod(what: What, events: readonly UsageEvent[], served: numb
 }
 
 function burstCalls(calls: number): number {
-  return Math.floor(calls / 4);
+  return Math.floor(calls / 2);
 }
 
 function amountOf(what: What, { cost, usage }: UsageEvent): number {

@@ -71,5 +71,9 @@ export const modelEntry = z.strictObject({
 export const ruleEntry = z.strictObject({
   id: name.describe("Name in events."),
   when: text.describe("CEL over `request`, `caller`, `labels` and `now`."),
-  model: modelName.describe("Model that is used instead of the named one."),
+  model: modelName.optional().describe("Model that is used instead of the named one."),
+  deny: z
+    .literal(true, { error: "must be true" })
+    .optional()
+    .describe("Refuses the call with PERMISSION_DENIED, also when the condition cannot be evaluated."),
 });
