@@ -15,8 +15,9 @@ import { CallFailure } from "../domain/call-failure.ts";
 import type { Caller } from "../domain/principal.ts";
 import { estimateInputTokens } from "../metering/estimate-tokens.ts";
 import { toDuration, toTimestamp } from "../metering/usage-event.ts";
-import type { AdmissionControl, AdmissionState } from "../policy/admission.ts";
+import type { AdmissionControl } from "../policy/admission.ts";
 import { authoriseMethod } from "../policy/authorise.ts";
+import type { AdmissionState } from "../policy/gates.ts";
 import type { RoutingDesk } from "../routing/router.ts";
 import type { Clock } from "./ports.ts";
 import { refuseUnavailableFeatures } from "./unavailable-features.ts";
@@ -62,7 +63,7 @@ export function explainCall(
     excludedTargets: plan.excluded.map(({ target, modelId, field, because }) =>
       create(ExcludedTargetSchema, { targetId: target.id, modelId, field, reason: because }),
     ),
-    quotas: parts.admission.state(caller, request.endUserId, nowMs).map(toQuota),
+    quotas: parts.admission.state(caller, request, nowMs).map(toQuota),
   });
 }
 

@@ -210,7 +210,9 @@ describe("budgets", () => {
     reservation.settle({ ...nothing, costNanoUsd: 40n }, nowMs);
     expect(await admission.admit(requestWith({ worstCostNanoUsd: 60n }), nowMs)).toBeDefined();
     await refusalOf(() => admission.admit(requestWith({ worstCostNanoUsd: 1n }), nowMs));
-    expect(admission.state(caller, "", nowMs)).toMatchObject([{ spent: 40n, reserved: 60n, limit: 100n }]);
+    expect(admission.state(caller, { model: "m", endUserId: "" }, nowMs)).toMatchObject([
+      { spent: 40n, reserved: 60n, limit: 100n },
+    ]);
   });
 
   it("begin afresh with the next period", async () => {
@@ -231,7 +233,13 @@ describe("budgets", () => {
     for (let call = 0; call < 20; call++) {
       await refusalOf(() => admission.admit(requestWith({ worstCostNanoUsd: 21n }), nowMs));
     }
-    expect(admission.state(caller, "", nowMs).map(({ reserved }) => reserved)).toEqual([0n, 0n]);
+    const states = admission.state(caller, { model: "m", endUserId: "" }, nowMs);
+    expect(states.map(({ name, spent, reserved }) => [name, spent, reserved])).toEqual([
+      ["budget-of-acme", 0n, 0n],
+      ["budget-of-search", 0n, 0n],
+      ["requests_per_minute", 0n, 0n],
+      ["concurrency", 0n, 0n],
+    ]);
     for (let call = 0; call < 2; call++) await admission.admit(requestWith(), nowMs);
   });
 
@@ -352,6 +360,8 @@ describe("limits of every meter and window", () => {
     for (let call = 0; call < 2; call++) await admission.admit(requestWith(), nowMs);
     const { reason, facts } = await refusalOf(() => admission.admit(requestWith(), nowMs));
     expect(reason).toBe(ErrorReason.RATE_LIMITED);
+    const [state] = admission.state(caller, { model: "m", endUserId: "" }, nowMs);
+    expect(state).toMatchObject({ limit: BigInt(used * 2), spent: BigInt(used * 2), resetsAtMs: nowMs + windowMs });
     expect(facts.retryAfterMs).toBe(windowMs / 2);
     expect(await admission.admit(requestWith(), nowMs + windowMs / 2)).toBeDefined();
   });

@@ -9,7 +9,15 @@ import type { Caller } from "../domain/principal.ts";
 import type { Admission, AdmissionRequest, FindFallback, Reservation } from "../pipeline/ports.ts";
 import { type BudgetAlert, createAlertWatch } from "./budgets/budget-alerts.ts";
 import { periodAt } from "./budgets/period.ts";
-import { admitThrough, type BudgetGate, type Gates, joinGates, type SharedLimit } from "./gates.ts";
+import {
+  type AdmissionState,
+  admitThrough,
+  type BudgetGate,
+  type Gates,
+  joinGates,
+  type SharedLimit,
+  statesOf,
+} from "./gates.ts";
 import { createBucketGate, type LimitGate } from "./limits/limit-gate.ts";
 import { type LimitRule, toLimitRules } from "./limits/limit-rules.ts";
 import { createSlotGate, type SlotGate } from "./limits/slot-gate.ts";
@@ -31,20 +39,13 @@ export type AdmissionOptions = {
   readonly onAlert?: ((alert: BudgetAlert) => void) | undefined;
 };
 
-export type AdmissionState = {
-  readonly subject: string;
-  /** Id of the budget, or the name of the limit. */
-  readonly name: string;
-  readonly spent: bigint;
-  readonly reserved: bigint;
-  readonly limit: bigint | undefined;
-  /** Unix milliseconds; Infinity: never. */
-  readonly resetsAtMs: number;
-};
-
 export interface AdmissionControl extends Admission {
-  /** Budgets that bind a caller, for UsageService and BudgetService. */
-  state(caller: Caller, endUserId: string, nowMs: number): readonly AdmissionState[];
+  /** Budgets and limits that bind the calls of a caller, as far as known here: the budgets first. */
+  state(
+    caller: Caller,
+    request: Pick<AdmissionRequest, "model" | "endUserId">,
+    nowMs: number,
+  ): readonly AdmissionState[];
   /** How a budget stands for one state (`Bound.stateId`). Rejects when the store cannot be reached. */
   figures(budget: BudgetConfig, stateId: string, nowMs: number): Promise<BudgetFigures>;
   /** Tells the store what was spent; to be called every few seconds. Never rejects. */
@@ -212,7 +213,10 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   }
 
   /** What binds the key of a call beside the config; `undefined`: nothing. */
-  function boundGates({ caller, endUserId, model }: AdmissionRequest, nowMs: number): Gates | undefined {
+  function boundGates(
+    { caller, endUserId, model }: Pick<AdmissionRequest, "caller" | "endUserId" | "model">,
+    nowMs: number,
+  ): Gates | undefined {
     if (bindings === undefined || caller.keyId === "") return undefined;
     const all = bindings.limitsOf(caller.keyId);
     const budgets = bindings.budgetsOf(caller.keyId);
@@ -272,14 +276,10 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
       if (isUnbound) return nothingToSettle;
       return admitThrough(gates, request, nowMs);
     },
-    state(caller, endUserId, nowMs) {
-      const bound = bindings?.budgetsOf(caller.keyId).map(boundBudgetGate) ?? [];
-      return [...gatesOf(caller, endUserId, nowMs).budgets, ...bound].map(({ subject, budget, quota }) => ({
-        subject,
-        name: budget.id,
-        limit: budget.hardNanoUsd ?? budget.softNanoUsd,
-        ...quota.state(nowMs),
-      }));
+    state(caller, { model, endUserId }, nowMs) {
+      const configured = gatesOf(caller, endUserId, nowMs);
+      const bound = boundGates({ caller, endUserId, model }, nowMs);
+      return statesOf(bound === undefined ? configured : joinGates(configured, bound), nowMs);
     },
     async figures(budget, stateId, nowMs) {
       const period = periodAt(budget.period, nowMs);

@@ -23,6 +23,17 @@ export type Gates = {
   readonly budgets: readonly BudgetGate[];
 };
 
+export type AdmissionState = {
+  readonly subject: string;
+  /** Id of the budget, or the name of the limit. */
+  readonly name: string;
+  readonly spent: bigint;
+  readonly reserved: bigint;
+  readonly limit: bigint | undefined;
+  /** Unix milliseconds; Infinity: never. */
+  readonly resetsAtMs: number;
+};
+
 export function joinGates(first: Gates, second: Gates): Gates {
   return {
     limits: [...first.limits, ...second.limits],
@@ -126,4 +137,33 @@ async function holdSharedLimit(
     throw sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, outcome, nowMs);
   }
   if (onStateFailure === "local_share") local.push(...enterLimits([localShare()], tokens, nowMs));
+}
+
+export function statesOf({ budgets, limits, sharedLimits }: Gates, nowMs: number): readonly AdmissionState[] {
+  return [
+    ...budgets.map(({ subject, budget, quota }) => ({
+      subject,
+      name: budget.id,
+      limit: budget.hardNanoUsd ?? budget.softNanoUsd,
+      ...quota.state(nowMs),
+    })),
+    ...limits.map((gate) => {
+      const { spent, reserved, resetsAtMs } = gate.state(nowMs);
+      const { subject, rule } = gate;
+      return {
+        subject,
+        name: rule.name,
+        limit: BigInt(Math.floor(rule.limit)),
+        spent: BigInt(spent),
+        reserved: BigInt(reserved),
+        resetsAtMs,
+      };
+    }),
+    ...sharedLimits.map(({ subject, rule, quota }) => ({
+      subject,
+      name: rule.name,
+      limit: BigInt(Math.floor(rule.limit)),
+      ...quota.state(nowMs),
+    })),
+  ];
 }

@@ -139,8 +139,10 @@ describe("a budget of keys", () => {
     budgets["a"] = [budgetOf(30n)];
     const control = admission();
     (await control.admit(requestOf("a"), nowMs)).settle(cost(7n), nowMs);
-    expect(control.state(callerOf("a"), "", nowMs)).toMatchObject([{ name: "b", spent: 7n, limit: 30n }]);
-    expect(control.state(callerOf("b"), "", nowMs)).toEqual([]);
+    expect(control.state(callerOf("a"), { model: "m", endUserId: "" }, nowMs)).toMatchObject([
+      { name: "b", spent: 7n, limit: 30n },
+    ]);
+    expect(control.state(callerOf("b"), { model: "m", endUserId: "" }, nowMs)).toEqual([]);
   });
 
   it("takes a raised and a lowered limit with the next call", async () => {

@@ -164,7 +164,7 @@ describe("reservations that grow", () => {
         for (const step of script) await world.run(step);
         await world.end();
         const reserved = world.instances
-          .flatMap((instance) => instance.state(caller, "", nowMs))
+          .flatMap((instance) => instance.state(caller, { model: "m", endUserId: "" }, nowMs))
           .map((one) => one.reserved);
         expect(new Set(reserved)).toEqual(new Set([0n]));
         expect(world.accounts.used.every((used) => used === world.spent)).toBe(true);
@@ -179,7 +179,7 @@ describe("reservations that grow", () => {
     await world.run({ kind: "begin", instance: 0, amount: 60 });
     await world.run({ kind: "extend", call: 0, by: 1_000 }); // The team has it, the project has not.
     expect(world.reasons).toEqual(new Set([ErrorReason.BUDGET_EXHAUSTED]));
-    const [team, project] = world.instances[0]?.state(caller, "", nowMs) ?? [];
+    const [team, project] = world.instances[0]?.state(caller, { model: "m", endUserId: "" }, nowMs) ?? [];
     expect(team?.reserved).toBe(60n);
     expect(project?.reserved).toBe(60n);
   });

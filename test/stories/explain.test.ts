@@ -22,6 +22,7 @@ models:
   - { id: cheap, targets: [{ provider: openai, model: gpt-4.1-nano }] }
 rules: [{ id: to-cheap, when: "'task' in labels && labels['task'] == 'summarise'", model: cheap }]
 budgets: [{ scope: project/search, period: day, hard_usd: 5 }]
+limits: [{ scope: project/search, requests_per_day: 1000, concurrency: 7 }, { scope: end_user/*, tokens_per_hour: 500 }]
 usage: { journal: { durability: os } }
 `,
   });
@@ -46,6 +47,15 @@ it("shows the order, the expected cost, who is left out and why, and what binds 
   expect(explained.targets[0]?.expectedCostNanoUsd).toBeGreaterThan(0n);
   expect(explained.excludedTargets.map(({ targetId }) => targetId)).toEqual(["openai/gpt-4.1-mini"]);
   expect(explained.quotas.find(({ subject }) => subject === "project/search")?.limit).toBe(5_000_000_000n);
+});
+
+it("shows the limits that bind the caller, and the end user that it names", async () => {
+  const { quotas } = await client.unary(InferenceService.method.explain, ask({ endUserId: "ada" }));
+  const shown = quotas.map(({ subject, name, limit, spent, reserved }) => ({ subject, name, limit, spent, reserved }));
+  const unused = { spent: 0n, reserved: 0n };
+  expect(shown).toContainEqual({ subject: "project/search", name: "requests_per_day", limit: 1000n, ...unused });
+  expect(shown).toContainEqual({ subject: "project/search", name: "concurrency", limit: 7n, ...unused });
+  expect(shown).toContainEqual({ subject: "end_user/ada", name: "tokens_per_hour", limit: 500n, ...unused });
 });
 
 it("names the rule that chose the model", async () => {

@@ -14,6 +14,8 @@ export interface LimitGate {
   enter(amount: number): number;
   /** Gives back what was claimed and not used, or takes what was used on top. */
   settle(claimed: number, actual: number, nowMs: number): void;
+  /** What is used of it and has not come back, what calls in flight hold, and when all is back (Unix milliseconds). */
+  state(nowMs: number): { readonly spent: number; readonly reserved: number; readonly resetsAtMs: number };
   /** Nothing is claimed and nothing refills: forgetting it changes nothing. */
   isIdleAt(nowMs: number): boolean;
 }
@@ -38,6 +40,11 @@ export function createBucketGate(rule: LimitRule, subject: string, nowMs: number
       refill(bucket, atMs);
       take(bucket, actual - claimed);
       inFlight--;
+    },
+    state(atMs) {
+      refill(bucket, atMs);
+      const spent = bucket.size - bucket.level;
+      return { spent: Math.round(spent), reserved: 0, resetsAtMs: atMs + Math.ceil(spent / bucket.unitsPerMs - 1e-3) };
     },
     isIdleAt(atMs) {
       refill(bucket, atMs);

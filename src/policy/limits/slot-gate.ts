@@ -37,6 +37,7 @@ export function createSlotGate(firstRule: LimitRule, subject: string, shareOf: S
     settle() {
       inUse--;
     },
+    state: () => ({ spent: 0, reserved: inUse, resetsAtMs: Number.POSITIVE_INFINITY }),
     isIdleAt: () => inUse === 0,
     resize(changed) {
       rule = changed;
