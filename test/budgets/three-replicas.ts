@@ -7,7 +7,7 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceError } from "@grpc/grpc-js";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { InferenceService, Role, type UsageEvent, UsageEventSchema } from "../../src/contract.ts";
+import { InferenceService, Outcome, Role, type UsageEvent, UsageEventSchema } from "../../src/contract.ts";
 import { setUpStream } from "../../src/ledger/nats-setup.ts";
 import { type GatewayProcess, startGateway, stopGateways } from "../gateway-process.ts";
 import { TestClient } from "../grpc-client.ts";
@@ -128,7 +128,8 @@ async function spend(what: What, stand: Stand): Promise<Spending> {
 function mostOfOnePeriod(what: What, events: readonly UsageEvent[], served: number, unit: number): number {
   const digits = { budget: 0, limit: "2026-11-24".length, burst: "2026-11-24T12:00".length }[what];
   const byPeriod = new Map<string, number>();
-  for (const { startTime } of events) {
+  for (const { startTime, outcome } of events) {
+    if (outcome === Outcome.REJECTED) continue; // Nothing was served.
     const period = startTime === undefined ? "" : timestampDate(startTime).toISOString().slice(0, digits);
     byPeriod.set(period, (byPeriod.get(period) ?? 0) + unit);
   }
