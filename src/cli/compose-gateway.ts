@@ -126,7 +126,16 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   refusedKeys.notices = notices;
   const alerts = openAlerts(config, clock, log, secrets, notices);
   const stored = createStoredObjects(config, log);
-  const admission = await openAdmission(config, clock, secrets, instance, stored.limits, alerts.tell, log);
+  const admission = await openAdmission(
+    config,
+    clock,
+    secrets,
+    instance,
+    stored.limits,
+    alerts.tell,
+    options.shared,
+    log,
+  );
   const metrics = createMetrics({ version, processFigures: readProcessFigures });
   const reportedCosts = new ReportedCosts({ log, threshold: config.prices.driftThreshold, nowMs: clock.nowMs });
   reportedCosts.addTo(metrics);
@@ -167,8 +176,11 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     newId: createUuidV7Source(random),
     traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, random),
     limits: { ...defaultPipelineLimits, heartbeatMs: config.server.heartbeatIntervalMs },
-  });
-  addGauges(metrics, { ledger, publisher, router, gateway, log, clock });
+    sharedCalls,
+  };
+  const { rememberMs, resumeWindowMs } = config.replay;
+  const gateway = new CompletionGateway(parts, { ...defaultReplayLimits, rememberMs, resumeWindowMs });
+  addGauges(metrics, { ledger, publisher, router, gateway, log, clock, refusedKeys, sharedCalls });
   const models = new ModelDirectory({
     router,
     providers,
@@ -220,8 +232,8 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   shared?.onMetrics(metrics.format);
   const server = await startServer(serverOptions(config, options), services, {
     logger,
-    metrics: { text: metrics.format, contentType: metricsContentType },
-    isReady: () => ledger.figures.poisoned === 0,
+    metrics: { text: shared?.metricsPage ?? metrics.format, contentType: metricsContentType },
+    isReady: () => ledger.figures.poisoned === 0 && shared?.isReady() !== false,
     onRefused: auditRefusedRequest(audit),
   }).catch(async (error: unknown) => {
     await closeParts(0); // What stays open would keep the process alive, without a port.

@@ -108,6 +108,7 @@ export function createUsageEvent(facts: UsageEventFacts): UsageEvent {
     correctsEventId: "",
     reservedNanoUsd: facts.reservedNanoUsd,
     fallbackBudgetId: facts.fallbackBudgetId ?? "",
+    ruleId: facts.ruleId ?? "",
   };
 }
 

@@ -8,6 +8,7 @@ export function answerWarnings(
   request: Pick<CompleteRequest, "model" | "responseCache" | "routing">,
   ready: Pick<ReadyAttempt, "warnings" | "planned">,
   ofAnswer: readonly Warning[],
+  ofGateway: readonly Warning[],
   fallback: BudgetFallback | undefined,
 ): Warning[] {
   const warnings = [...ready.warnings, ...ofAnswer, ...ofGateway];

@@ -82,6 +82,8 @@ export class CallAccount {
   reservedNanoUsd = 0n;
   /** Set when a budget sent the call to another model. */
   budgetFallback: BudgetFallback | undefined;
+  /** Routing rule that chose the model; "": none. */
+  ruleId = "";
   finishReason: FinishReason = 0;
   /** What the gateway itself has to say of the call, beside its translation. */
   notices: readonly Warning[] = noNotices;
@@ -216,7 +218,7 @@ export class CallAccount {
     });
   }
 
-  #charge(record: Attempt, planned: PlannedTarget, usage: Usage): void {
+  #charge(record: Attempt, planned: PlannedTarget, usage: Usage, reportedNanoUsd: bigint | undefined): void {
     const cost = this.priceAt(planned, usage, record.serviceTier);
     record.usage = usage;
     record.costNanoUsd = cost.totalNanoUsd;
@@ -255,6 +257,7 @@ export class CallAccount {
       attempts: this.attempts,
       reservedNanoUsd: this.reservedNanoUsd,
       fallbackBudgetId: this.budgetFallback?.budgetId,
+      ruleId: this.ruleId,
       startedAtMs: startedMs,
       endedAtMs: this.#clock.nowMs(),
       durationMs,

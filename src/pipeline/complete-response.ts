@@ -37,7 +37,7 @@ export function toCompleteResponse(account: CallAccount, answer: Answer): Comple
     providerFinishReason: facts.providerFinishReason,
     stopSequence: facts.stopSequence,
     attempts: account.attempts,
-    warnings: answerWarnings(request, ready, facts.warnings, account.budgetFallback),
+    warnings: answerWarnings(request, ready, facts.warnings, account.notices, account.budgetFallback),
     safetyFindings: [...facts.safetyFindings],
     responseCacheStatus: CacheStatus.UNSPECIFIED,
     duration: toDuration(account.durationMs),

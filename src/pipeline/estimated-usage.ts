@@ -26,9 +26,13 @@ export function estimateUsage(known: Usage | undefined, inputTokens: number, out
 }
 
 /** Latin text; other scripts have fewer characters to a token, and are estimated a little low. */
-const charactersPerToken = 4;
+export const charactersPerToken = 4;
 
 /** Characters that are estimated as so many tokens. */
 export function charactersOfTokens(tokens: number): number {
   return tokens * charactersPerToken;
+}
+
+export function estimateTokens(characters: number): number {
+  return Math.ceil(characters / charactersPerToken);
 }

@@ -81,6 +81,7 @@ export class LiveCall {
     const nowMs = parts.clock.nowMs();
     account.inputTokensEstimated = estimateInputTokens(request);
     await this.#planAndAdmit(request, streaming, nowMs, unitsMost);
+    account.ruleId = this.itinerary.ruleId;
     account.skip(this.itinerary.skipped);
     const estimated = estimateUsage(undefined, account.inputTokensEstimated, 0);
     // Written while the first attempt is being translated; awaited before anything is sent.

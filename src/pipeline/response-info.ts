@@ -25,7 +25,9 @@ export function toResponseInfo(
     responseId: identity.id,
     model: ready.planned.target.model,
     createTime: toTimestamp(identity.startedMs),
-    warnings: distinct(answerWarnings(request, ready, ofAnswer, account.budgetFallback).map(inOwnWords)),
+    warnings: distinct(
+      answerWarnings(request, ready, ofAnswer, account.notices, account.budgetFallback).map(inOwnWords),
+    ),
   });
   if (usage !== undefined) info.usage = usage;
   if (cost !== undefined) info.cost = cost;

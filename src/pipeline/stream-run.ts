@@ -9,7 +9,7 @@ import { readContextOf, timeLimits } from "./attempt-context.ts";
 import type { OpenAttempt } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
 import type { ContinuedParts } from "./continuation.ts";
-import { charactersOfTokens, estimateUsage } from "./estimated-usage.ts";
+import { charactersOfTokens, estimateTokens, estimateUsage } from "./estimated-usage.ts";
 import { hasConsumed } from "./has-consumed.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { ReadyAttempt } from "./prepare-attempt.ts";
@@ -66,7 +66,11 @@ export class StreamRun {
       ready,
       readContextOf(call, request, ready),
       timeLimits(ready, request, "stream"),
-      { event: (event) => this.#event(event), flush: () => this.#flush() },
+      {
+        event: (event) => this.#event(event),
+        flush: () => this.#flush(),
+        progress: () => this.#characters + this.#bytes,
+      },
     );
     const { spending } = open;
     if (spending !== undefined) this.#spending = new StreamSpending(spending, this.#spendingPorts(request));
@@ -162,6 +166,8 @@ export class StreamRun {
   /** Notes progress in the journal now and then, so that a crash loses little of the count. */
   #count(event: StreamEvent): void {
     this.#characters += charactersOf(event);
+    if (event.kind === "reasoning-delta") this.#reasoningCharacters += event.text.length;
+    else if (event.kind === "data-delta") this.#bytes += event.data.length;
     if (this.#spending !== undefined && this.#characters >= this.#spending.lookAt)
       this.#spending.look(this.#characters);
     const since = this.#characters - this.#progressAt;

@@ -21,6 +21,7 @@ import {
 import { createBucketGate, type LimitGate } from "./limits/limit-gate.ts";
 import { type LimitRule, toLimitRules } from "./limits/limit-rules.ts";
 import { createSlotGate, type SlotGate } from "./limits/slot-gate.ts";
+import { createSlotQuota, type SlotStore } from "./limits/slot-quota.ts";
 import { createQuota, type Quota } from "./quota.ts";
 import { type Bound, createScopeIndex } from "./scopes.ts";
 import { createStates } from "./states.ts";
@@ -33,6 +34,8 @@ export type AdmissionOptions = {
   readonly shared: boolean;
   /** The other instances, for limits of which each keeps a share. Default: there are none. */
   readonly presence?: Presence | undefined;
+  /** Where calls in flight are counted with those of other processes of this machine. Default: here alone. */
+  readonly slots?: SlotStore | undefined;
   /** Default: none. */
   readonly bindings?: KeyBindings | undefined;
   /** Hears each threshold of a budget once a period; must not throw. */
@@ -182,7 +185,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     const key = toAccountKey("limit", rule.name, item.scope, stateId);
     const limit = BigInt(Math.floor(rule.limit));
     const isPassing = isOfEndUser(subject);
-    const quota = quotas.get(key, isPassing, () => createQuota({ key, limit, period, store: options.store }));
+    const quota = quotas.get(key, isPassing, () => sharedQuota(rule, key, limit));
     const localShare = () => bucketAlone(key, isPassing, rule, subject, nowMs);
     return { subject, rule, quota, onStateFailure: item.onStateFailure, localShare };
   }

@@ -8,7 +8,7 @@ import type { QuotaDenial } from "./quota.ts";
 /** How long a call should wait when the shared state cannot be reached. */
 const unreachableWaitMs = 1_000;
 
-export function limitDenial(gate: LimitGate, retryAfterMs: number): CallFailure {
+export function limitDenial(gate: Pick<LimitGate, "subject" | "rule" | "isCutOff">, retryAfterMs: number): CallFailure {
   if (gate.isCutOff === true) return stateUnreachable();
   const isConcurrency = gate.rule.meter === "concurrency";
   const reason = isConcurrency ? ErrorReason.CONCURRENCY_LIMITED : ErrorReason.RATE_LIMITED;

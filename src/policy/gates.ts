@@ -1,7 +1,7 @@
 // The gates that bind one call, and the way through them: all or none, at once as long as the leases suffice.
 import type { BudgetConfig, LimitConfig } from "../config/config.ts";
 import type { AdmissionRequest, Reservation } from "../pipeline/ports.ts";
-import { budgetDenial, limitDenial, sharedLimitDenial } from "./denials.ts";
+import { budgetDenial, limitDenial, sharedLimitDenial, slotDenial } from "./denials.ts";
 import { amountOf, type LimitGate } from "./limits/limit-gate.ts";
 import type { LimitRule } from "./limits/limit-rules.ts";
 import type { Quota } from "./quota.ts";
@@ -133,6 +133,7 @@ async function holdSharedLimit(
     held.push({ hold: outcome, rule, amount });
     return;
   }
+  if (outcome.because === "exhausted" && rule.meter === "concurrency") throw slotDenial(subject, rule);
   if (outcome.because === "exhausted" || onStateFailure === "closed") {
     throw sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, outcome, nowMs);
   }

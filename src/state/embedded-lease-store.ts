@@ -1,5 +1,6 @@
-// Accounts in a file of the data folder, for a gateway of one process. A restart takes back what the last life had leased
-// and cannot have spent; where that is not known, all that it had leased counts as spent. A clean stop gives it back before.
+// Accounts in a file of the data folder, for a gateway on one machine: of one process, or of several that ask the one that
+// has the file open. A restart takes back what the last life of the only process had leased and cannot have spent; where that
+// is not known, all that was leased and not reported counts as spent. A clean stop gives it back before.
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -31,7 +32,10 @@ export interface LeaseHolder {
 }
 
 export interface EmbeddedAccounts {
-  join(): LeaseHolder;
+  /** `holder`: names the life; default: a random id. */
+  join(holder?: string): LeaseHolder;
+  /** Settles what a life of before had leased. */
+  reclaim(life: EarlierLife): void;
   /** As in `LeaseStore`. */
   used(key: string): Promise<bigint>;
   close(): Promise<void>;
@@ -51,8 +55,25 @@ const keptAfterEndMs = 400 * 86_400_000;
 /** The accounts for the only process that uses them; see `openEmbeddedAccounts`. */
 export function openEmbeddedLeaseStore(options: EmbeddedLeaseStoreOptions, nowMs: number): LeaseStore {
   const accounts = openEmbeddedAccounts(options, nowMs);
-  const { exchange } = accounts.join();
-  return { exchange, used: accounts.used, close: accounts.close };
+  const holder = randomUUID();
+  const allowances = openAllowanceLog({
+    dataDir: options.dataDir,
+    holder,
+    nowMs: () => Date.now(),
+    machineBootId: options.machineBootId ?? readMachineBootId(),
+  });
+  for (const life of allowances.earlier) accounts.reclaim(life);
+  const { exchange } = accounts.join(holder);
+  return {
+    exchange,
+    used: accounts.used,
+    allow: (account, leaseId, total) => allowances.allow({ account, leaseId, total }),
+    drop: ({ key }) => allowances.drop(key),
+    close: async () => {
+      await accounts.close();
+      allowances.close();
+    },
+  };
 }
 
 /**
@@ -84,30 +105,8 @@ export function openEmbeddedAccounts(options: EmbeddedLeaseStoreOptions, nowMs: 
     return typeof text === "string" ? parseAccount(text) : emptyAccount;
   }
 
-  const allowances = openAllowanceLog({
-    dataDir: options.dataDir,
-    holder,
-    nowMs: () => Date.now(),
-    machineBootId: options.machineBootId ?? readMachineBootId(),
-  });
-  if (allowances.earlier.length > 0) {
-    database.exec("BEGIN IMMEDIATE");
-    for (const life of allowances.earlier) reclaimAll(life);
-    database.exec("COMMIT");
-    for (const life of allowances.earlier) life.forget();
-  }
-
-  function reclaimAll({ holder: dead, allowances: known }: EarlierLife): void {
-    for (const { account, leaseId, total } of known) {
-      const before = read(account.key);
-      const record = reclaimLease(before, dead, leaseId, total);
-      if (record !== before) writeRow.run(account.key, formatAccount(record), account.endsAtMs);
-    }
-  }
-
-  function exchangeNow(exchange: LeaseExchange): LeaseGrant {
-    // There is one process: every other holder is an earlier life of it.
-    const before = closeLeases(read(exchange.account.key), (other) => other !== holder);
+  function exchangeNow({ holder, exchange }: Waiting): LeaseGrant {
+    const before = closeLeases(read(exchange.account.key), isDead);
     const { record, grant } = exchangeLease(before, holder, randomUUID(), exchange);
     writeRow.run(exchange.account.key, formatAccount(record), exchange.account.endsAtMs);
     return grant;
@@ -133,8 +132,17 @@ export function openEmbeddedAccounts(options: EmbeddedLeaseStoreOptions, nowMs: 
   }
 
   return {
-    join() {
-      const holder = randomUUID();
+    reclaim({ holder, allowances, forget }) {
+      database.exec("BEGIN IMMEDIATE");
+      for (const { account, leaseId, total } of allowances) {
+        const before = read(account.key);
+        const record = reclaimLease(before, holder, leaseId, total);
+        if (record !== before) writeRow.run(account.key, formatAccount(record), account.endsAtMs);
+      }
+      database.exec("COMMIT");
+      forget();
+    },
+    join(holder = randomUUID()) {
       alive.add(holder);
       return {
         exchange: (exchange) =>
@@ -152,18 +160,11 @@ export function openEmbeddedAccounts(options: EmbeddedLeaseStoreOptions, nowMs: 
         },
       };
     },
-    allow(account, leaseId, total) {
-      allowances.allow({ account, leaseId, total });
-    },
-    drop(account) {
-      allowances.drop(account.key);
-    },
     async used(key) {
       return closeLeases(read(key), isDead).used;
     },
     async close() {
       while (waiting.length > 0) commit();
-      allowances.close();
       database.close();
     },
   };

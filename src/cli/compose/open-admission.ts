@@ -34,17 +34,20 @@ export async function openAdmission(
   instance: string,
   bindings: KeyBindings,
   onAlert: (alert: BudgetAlert) => void,
+  shared: SharedParts | undefined,
   log: Log,
 ): Promise<OpenAdmission> {
-  const store = await openStore(config, clock, secrets, instance);
+  const store = await openStore(config, clock, secrets, instance, shared);
   const slots: SlotsInUse = { of: () => [] };
   const presence = await openPresence(config, secrets, instance, slots, log);
   const control = createAdmission({
     limits: config.limits,
     budgets: config.budgets,
     store,
-    shared: config.cluster !== undefined,
+    shared: config.cluster !== undefined || shared !== undefined,
     presence,
+    // With a cluster every process is an instance of its own, with its share.
+    slots: presence === undefined ? shared?.slots : undefined,
     bindings,
     onAlert,
   });
@@ -83,7 +86,8 @@ async function openStore(
   const access = await toNatsAccess(cluster.nats, secrets);
   return createClusteredLeaseStore({
     connect: async () => (await connectNats(access, instance)).connection,
-    dataDir: config.dataDir,
+    // Processes that share a folder would take each other for lives that have ended.
+    ...(shared === undefined ? { dataDir: config.dataDir } : {}),
   });
 }
 

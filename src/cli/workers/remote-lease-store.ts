@@ -5,6 +5,8 @@ import type { WorkerChannel } from "./worker-channel.ts";
 export function createRemoteLeaseStore(channel: WorkerChannel): LeaseStore {
   return {
     exchange: (exchange) => channel.ask("exchange", exchange),
+    allow: () => {}, // Of a worker that dies the whole lease counts: its next life is not told from its siblings.
+    drop: () => {},
     used: (key) => channel.ask("used", key),
     close: async () => {}, // The accounts are the primary process's to close.
   };

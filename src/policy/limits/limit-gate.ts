@@ -20,6 +20,9 @@ export interface LimitGate {
   isIdleAt(nowMs: number): boolean;
 }
 
+/** How long a call should wait for a slot: nobody knows when a call in flight will end. */
+export const slotWaitMs = 1_000;
+
 export function createBucketGate(rule: LimitRule, subject: string, nowMs: number): LimitGate {
   const bucket = createBucket(rule.limit, rule.windowMs, nowMs);
   let inFlight = 0;

@@ -1,6 +1,6 @@
 // A limit on concurrency: a count of calls in flight, in this instance's share of the slots. The share changes while calls
 // are in flight, as instances come and go: nothing new passes then until there are few enough.
-import type { LimitGate } from "./limit-gate.ts";
+import { type LimitGate, slotWaitMs } from "./limit-gate.ts";
 import type { LimitRule } from "./limit-rules.ts";
 
 export interface SlotGate extends LimitGate {
@@ -11,9 +11,6 @@ export interface SlotGate extends LimitGate {
 
 /** Slots that this instance may use, of so many over all; `undefined`: none, since the shared state is away. */
 export type SlotShare = (total: number) => number | undefined;
-
-/** How long a call should wait for a slot: nobody knows when a call in flight will end. */
-const slotWaitMs = 1_000;
 
 export function createSlotGate(firstRule: LimitRule, subject: string, shareOf: SlotShare): SlotGate {
   let rule = firstRule;

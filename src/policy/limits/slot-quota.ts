@@ -116,6 +116,7 @@ export function createSlotQuota({ key, limit: firstLimit, store }: SlotQuotaOpti
       });
     },
     state: () => ({ spent: 0n, reserved: BigInt(inUse), resetsAtMs: Number.POSITIVE_INFINITY }),
+    refresh: () => Promise.resolve(),
     async report(returnRest) {
       giveBack(returnRest ? held - inUse : Math.min(idleLow, held - inUse));
       idleLow = held - inUse;

@@ -181,7 +181,6 @@ export class Connection {
       // A bug of ours: the frame was read by half, so that nothing more may be read, and somebody has to hear of it.
       if (!(error instanceof ConnectionError)) throw error;
       this.#options.onMalformed();
-      this.#fail(error);
     }
     if (this.#output.backlogBytes > limits.backlogBytes && !this.#isPaused) {
       this.#isPaused = true;

@@ -14,6 +14,7 @@ const defaults: ConnectionOptions = {
   connectionWindowBytes: 8 << 20,
   headerListBytesMax: 64 * 1024,
   pingIntervalMs: 60_000,
+  onMalformed: () => {},
   pingTimeoutMs: 60_000,
 };
 
