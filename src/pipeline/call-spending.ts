@@ -52,17 +52,14 @@ export class CallSpending {
   begin(open: OpenAttempt, mostNanoUsd: () => bigint): AttemptSpending {
     const share: Share = { open, most: this.#shares.length === 0 ? this.#reserved : mostNanoUsd() };
     this.#shares.push(share);
-    const coveredOf = (): bigint => this.#reserved - this.#committed(share);
-    return {
-      get covered() {
-        return coveredOf();
-      },
-      cover: async (most) => {
+    return new ShareSpending(
+      () => this.#reserved - this.#committed(share),
+      async (most) => {
         const failure = await this.#ask(share, most);
         if (failure === undefined && most > share.most) share.most = most;
         return failure;
       },
-    };
+    );
   }
 
   #ask(share: Share | undefined, most: bigint): Promise<CallFailure | undefined> {
@@ -88,5 +85,20 @@ export class CallSpending {
       if (share !== except && share.open.record.outcome === AttemptOutcome.UNSPECIFIED) sum += share.most;
     }
     return sum;
+  }
+}
+
+/** A class, for docs/decisions/0011. */
+class ShareSpending implements AttemptSpending {
+  readonly #covered: () => bigint;
+  readonly cover: AttemptSpending["cover"];
+
+  constructor(covered: () => bigint, cover: AttemptSpending["cover"]) {
+    this.#covered = covered;
+    this.cover = cover;
+  }
+
+  get covered(): bigint {
+    return this.#covered();
   }
 }

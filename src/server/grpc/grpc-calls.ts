@@ -4,6 +4,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
+import { Roster } from "../../domain/roster.ts";
 import type { CallHandle } from "../../pipeline/ports.ts";
 import { expandGzip } from "../expand-gzip.ts";
 import type { Stream, StreamListener } from "../http2/stream.ts";
@@ -27,7 +28,7 @@ export type GrpcCallsOptions = {
 /** The calls in flight on this path. */
 export class GrpcCalls {
   readonly #options: GrpcCallsOptions;
-  readonly #calls = new Set<GrpcCall>();
+  readonly #calls = new Roster<GrpcCall>();
   readonly #turns = new FairTurns();
 
   constructor(options: GrpcCallsOptions) {
@@ -57,7 +58,7 @@ export class GrpcCalls {
       return true;
     }
     const call = new GrpcCall(stream, reply, encoding, this.#options, this.#calls, this.#turns);
-    this.#calls.add(call);
+    call.seat = this.#calls.add(call);
     stream.listen(call);
     call.open(method, headers);
     return true;
@@ -78,7 +79,9 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   readonly #reply: GrpcReply;
   readonly #options: GrpcCallsOptions;
   readonly #reader: MessageReader;
-  readonly #calls: Set<GrpcCall>;
+  readonly #calls: Roster<GrpcCall>;
+  /** Its own, in `calls`. */
+  seat = -1;
   #readFailure: CallFailure | undefined;
   #hasRequestEnded = false;
   #opened: GrpcOpenCall | undefined;
@@ -96,7 +99,7 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     reply: GrpcReply,
     encoding: MessageEncoding,
     options: GrpcCallsOptions,
-    calls: Set<GrpcCall>,
+    calls: Roster<GrpcCall>,
     turns: FairTurns,
   ) {
     this.#stream = stream;
@@ -147,7 +150,7 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   }
 
   onClose(): void {
-    this.#calls.delete(this);
+    this.#calls.remove(this.seat, this);
     // Every stream closes; only one that closes early is a cancel. An error costs its stack, so none is made in vain.
     if (!this.#reply.hasEnded) {
       this.abort(new CallFailure(ErrorReason.CANCELLED, "the caller has gone"));
