@@ -50,6 +50,9 @@ export interface RunningServer {
 /** Longer headers are answered with PAYLOAD_TOO_LARGE; credentials, trace context and baggage fit many times. */
 const headerBytesMax = 32 * 1024;
 
+/** What is refused is answered in this type: what the caller wrote may be anything. */
+const grpcType = "application/grpc";
+
 /** What is served. */
 export type ServedCalls = {
   /** On the own gRPC path, by `:path`. */
@@ -132,7 +135,7 @@ function answerUnknown(request: NodeRequest, response: NodeResponse): void {
   const contentType = request.headers["content-type"] ?? "";
   if (request instanceof Http2Request && /^application\/grpc(?:$|[+;])/.test(contentType)) {
     const failure = new CallFailure(ErrorReason.FEATURE_DISABLED, "no such method");
-    new GrpcReply(request.stream, contentType).fail(failure);
+    new GrpcReply(request.stream, grpcType).fail(failure);
     return;
   }
   sendText(response, 404, "not found\n");
@@ -150,7 +153,7 @@ function refuseHeaders(stream: Stream, headers: IncomingHttpHeaders): void {
     const failure = new CallFailure(ErrorReason.PAYLOAD_TOO_LARGE, description, {
       violations: [{ field: "", description }],
     });
-    new GrpcReply(stream, contentType).fail(failure);
+    new GrpcReply(stream, grpcType).fail(failure);
     return;
   }
   stream.respond({ ":status": 431 }, true);

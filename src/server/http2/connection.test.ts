@@ -418,3 +418,63 @@ describe("what is written", () => {
     expect([await firstOf(1), await firstOf(3)]).toEqual([0x20, 0x88]);
   });
 });
+
+/** A field as no encoder of ours would write it. */
+function literal(name: string, value: string): Buffer {
+  return Buffer.concat([
+    Buffer.from([0, name.length]),
+    Buffer.from(name),
+    Buffer.from([value.length]),
+    Buffer.from(value),
+  ]);
+}
+
+/** A request whose list of headers is longer than was allowed, in as many frames as it takes. */
+function overlong(streamId: number, first: readonly Buffer[]): Buffer {
+  const start = encodeHeaders({ ":method": "POST", ":scheme": "http", ":path": "/x", ":authority": "a" });
+  const block = Buffer.concat([start, ...first, ...Array.from({ length: 2_200 }, () => literal("a", "b"))]);
+  const cut = 16_000;
+  return Buffer.concat([
+    frame(HEADERS, Flag.END_STREAM, streamId, block.subarray(0, cut)),
+    frame(CONTINUATION, Flag.END_HEADERS, streamId, block.subarray(cut)),
+  ]);
+}
+
+describe("headers that are more than was allowed", () => {
+  it("are handed on as too many, whatever the size of their text", async () => {
+    const told: number[] = [];
+    await serve((stream, _headers, { headerBytes }) => {
+      told.push(headerBytes);
+      stream.respond({ ":status": 431 }, true);
+    });
+    const peer = await connect();
+    peer.send(overlong(1, []));
+    await peer.until(() => peer.frames.some(({ type, streamId }) => type === HEADERS && streamId === 1));
+    expect(told).toEqual([Number.POSITIVE_INFINITY]);
+  });
+
+  it("do not hide a value that no header has", async () => {
+    let requests = 0;
+    await serve((stream) => {
+      requests++;
+      stream.respond({ ":status": 431 }, true);
+    });
+    const peer = await connect();
+    peer.send(overlong(1, [literal("content-type", "application/grpc\n")]));
+    await peer.until(() => peer.frames.some(({ type, streamId }) => type === RST_STREAM && streamId === 1));
+    expect(requests).toBe(0);
+  });
+});
+
+describe("a response that cannot be sent", () => {
+  it("ends its own stream, and no other", async () => {
+    await serve((stream, headers) => {
+      stream.respond({ ":status": 200, "x-text": headers[":path"] === "/bad" ? "a\nb" : "ab" }, true);
+    });
+    const peer = await connect();
+    peer.send(request(1, { ":path": "/bad" }), request(3, { ":path": "/good" }));
+    await peer.until(() => peer.frames.some(({ type, streamId }) => type === HEADERS && streamId === 3));
+    const reset = peer.frames.find(({ type, streamId }) => type === RST_STREAM && streamId === 1);
+    expect(reset?.payload.readUInt32BE()).toBe(ErrorCode.INTERNAL_ERROR);
+  });
+});

@@ -39,7 +39,7 @@ export type ConnectionOptions = {
 export type RequestHandler = (stream: Stream, headers: IncomingHttpHeaders, info: RequestInfo) => void;
 
 export type RequestInfo = {
-  /** Bytes of names and values. */
+  /** Bytes of names and values; Infinity: there were more than the headers that are handed on. */
   readonly headerBytes: number;
 };
 
@@ -324,7 +324,7 @@ export class Connection {
       return;
     }
     const contentBytes = contentLengthOf(fields.headers);
-    const isMalformed = !fields.isTooLong && (!fields.isRequest || Number.isNaN(contentBytes));
+    const isMalformed = fields.isMalformed || (!fields.isTooLong && (!fields.isRequest || Number.isNaN(contentBytes)));
     if (isMalformed || (isEnd && contentBytes !== undefined && contentBytes !== 0)) {
       this.#options.onMalformed();
       this.#assertCalm();
@@ -334,7 +334,9 @@ export class Connection {
     const stream = new Stream(this, streamId, this.#peerWindow, this.#options.streamWindowBytes);
     stream.openRequest(fields.isTooLong ? undefined : contentBytes, isEnd);
     this.#streams.set(streamId, stream);
-    this.#onRequest(stream, fields.headers, { headerBytes: fields.textBytes });
+    this.#onRequest(stream, fields.headers, {
+      headerBytes: fields.isTooLong ? Number.POSITIVE_INFINITY : fields.textBytes,
+    });
     if (isEnd) stream.tellEnd();
   }
 

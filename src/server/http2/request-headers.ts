@@ -33,6 +33,11 @@ export class RequestHeaders {
     return this.#listBytes > this.#listBytesMax;
   }
 
+  /** A field that no request may have; `headers` is without it. */
+  get isMalformed(): boolean {
+    return this.#isMalformed;
+  }
+
   /** Names and values alone. */
   get textBytes(): number {
     return this.#textBytes;
@@ -53,7 +58,10 @@ export class RequestHeaders {
     } else {
       this.#hasRegular = true;
     }
-    if (badValuePattern.test(value)) this.#isMalformed = true;
+    if (badValuePattern.test(value)) {
+      this.#isMalformed = true;
+      return;
+    }
     const before = this.headers[name];
     // One value that no scheme and no number allows, rather than the first or the last: a proxy before us may have checked
     // the other one.

@@ -89,10 +89,10 @@ export class Stream {
     this.#listener = listener;
   }
 
-  /** The response's headers; with `endStream` they are all of it. Throws `TypeError` for a value that cannot be sent. */
+  /** The response's headers; with `endStream` they are all of it. A value that cannot be sent resets the stream. */
   respond(headers: OutgoingHttpHeaders, endStream = false): void {
     if (this.#isClosed || this.#headersSent) return;
-    this.#connection.writeHeaders(this.id, headers, endStream);
+    if (!this.#writeHeaders(headers, endStream)) return;
     this.#headersSent = true;
     if (endStream) this.#endLocal();
   }
@@ -242,10 +242,22 @@ export class Stream {
   #finish({ trailers }: Ending): void {
     if (trailers === undefined) {
       this.#connection.writeEnd(this.id);
-    } else {
-      this.#connection.writeHeaders(this.id, trailers, true);
+    } else if (!this.#writeHeaders(trailers, true)) {
+      return;
     }
     this.#endLocal();
+  }
+
+  /** False: one of them cannot be sent. That is a bug of ours, or a caller's text that was let through; it ends this stream alone. */
+  #writeHeaders(headers: OutgoingHttpHeaders, isEnd: boolean): boolean {
+    try {
+      this.#connection.writeHeaders(this.id, headers, isEnd);
+      return true;
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      this.reset(ErrorCode.INTERNAL_ERROR);
+      return false;
+    }
   }
 
   /** The rest of a request that nobody wants any more is refused, which is no error: section 8.1. */
