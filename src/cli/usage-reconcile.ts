@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { type LoadOptions, loadConfig } from "../config/load.ts";
 import { formatDrift } from "../domain/cost-drift.ts";
 import { type Reconciliation, reconcile } from "../ledger/reconcile.ts";
@@ -9,6 +8,7 @@ import { formatUsd } from "./format-usd.ts";
 import { Progress } from "./progress.ts";
 import { readNatsAccess } from "./read-nats-access.ts";
 import { formatTable } from "./table.ts";
+import { journalsIn } from "./workers/find-retired.ts";
 
 export type UsageReconcileOptions = {
   readonly config: string;
@@ -25,7 +25,8 @@ export type UsageReconcileOptions = {
 const idsShownMax = 20;
 
 /**
- * `llm-gateway usage reconcile`: holds journal, stream and, when one is named, a consumer's database against each other.
+ * `llm-gateway usage reconcile`: holds the journals of all workers, the stream and, when one is named, a consumer's database
+ * against each other.
  * Gives the exit code: 1 when something is missing, doubled or differs. Reads only, and runs beside the gateway.
  */
 export async function usageReconcile(
@@ -44,7 +45,7 @@ export async function usageReconcile(
   const progress = new Progress(io);
   progress.show("reading the journal and the stream …");
   const found = await reconcile({
-    folder: join(config.dataDir, "journal"),
+    folders: journalsIn(config.dataDir),
     access,
     stream: nats.stream,
     sinceMs,

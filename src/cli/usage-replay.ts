@@ -1,10 +1,10 @@
-import { join } from "node:path";
 import { type LoadOptions, loadConfig } from "../config/load.ts";
-import { republish } from "../ledger/republish.ts";
+import { type Republished, republish } from "../ledger/republish.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
 import { Progress } from "./progress.ts";
 import { readNatsAccess } from "./read-nats-access.ts";
+import { journalsIn } from "./workers/find-retired.ts";
 
 export type UsageReplayOptions = {
   readonly config: string;
@@ -13,7 +13,7 @@ export type UsageReplayOptions = {
 };
 
 /**
- * `llm-gateway usage replay`: puts the events of the journal into the stream again. Runs beside the gateway; a segment that
+ * `llm-gateway usage replay`: puts the events of the journal, or of those of all workers, into the stream again. Runs beside the gateway; a segment that
  * the gateway has deleted is gone from here, too.
  */
 export async function usageReplay(options: UsageReplayOptions, known: LoadOptions, io: CommandIo): Promise<void> {
@@ -25,17 +25,22 @@ export async function usageReplay(options: UsageReplayOptions, known: LoadOption
   const access = await readNatsAccess(nats, io);
   const progress = new Progress(io);
   try {
-    const { events, duplicates } = await republish({
-      folder: join(config.dataDir, "journal"),
-      access,
-      stream: nats.stream,
-      subjectPrefix: nats.subjectPrefix,
-      format: nats.format,
-      sinceMs: io.nowMs() - options.sinceMs,
-      onProgress: (count) => progress.show(`${count} events replayed …`),
-    });
+    const sinceMs = io.nowMs() - options.sinceMs;
+    let done: Republished = { events: 0, duplicates: 0 };
+    for (const folder of journalsIn(config.dataDir)) {
+      const { events, duplicates } = await republish({
+        folder,
+        access,
+        stream: nats.stream,
+        subjectPrefix: nats.subjectPrefix,
+        format: nats.format,
+        sinceMs,
+        onProgress: (count) => progress.show(`${done.events + count} events replayed …`),
+      });
+      done = { events: done.events + events, duplicates: done.duplicates + duplicates };
+    }
     progress.done();
-    io.out(`${events} events replayed, of which the stream still had ${duplicates}\n`);
+    io.out(`${done.events} events replayed, of which the stream still had ${done.duplicates}\n`);
   } catch (cause) {
     throw new CommandError(`replay: ${cause instanceof Error ? cause.message : "failed"}`, { cause });
   } finally {

@@ -64,7 +64,7 @@ describe("reconciliation", () => {
     for (const id of ["a", "b", "c"]) await record(id);
     await record("too-old", sinceMs - 1);
     await vi.waitFor(() => expect(ledger.figures.outboxDepth).toBe(0), { timeout: 10_000 });
-    const clean = await reconcile({ folder, access, sinceMs, bookedIds: ["a", "b", "c"] });
+    const clean = await reconcile({ folders: [folder], access, sinceMs, bookedIds: ["a", "b", "c"] });
     expect(clean).toEqual({
       inJournal: 3,
       inStream: 3,
@@ -106,7 +106,7 @@ describe("reconciliation", () => {
     await other.close();
     await connection.close();
 
-    const found = await reconcile({ folder, access, sinceMs, bookedIds: ["c", "c"] });
+    const found = await reconcile({ folders: [folder], access, sinceMs, bookedIds: ["c", "c"] });
     expect(found).toMatchObject({
       inJournal: 4,
       waiting: 1,

@@ -1,4 +1,4 @@
-// Holds the journal, the stream and a consumer's database against each other. Reads only, and needs no lock: it can run
+// Holds the journals, the stream and a consumer's database against each other. Reads only, and needs no lock: it can run
 // beside the gateway. Events of other gateways in the stream are counted and held against the database alone.
 import { crc32 } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -14,8 +14,8 @@ import { connectNats, type NatsAccess } from "./publisher/connect-nats.ts";
 import { type ReportedCost, ReportedCostSums } from "./reported-cost-sums.ts";
 
 export type ReconcileOptions = {
-  /** Folder of the journal's segments. */
-  readonly folder: string;
+  /** Folders of segments: one of each journal. */
+  readonly folders: readonly string[];
   readonly access: NatsAccess;
   /** Default "USAGE". */
   readonly stream?: string | undefined;
@@ -55,7 +55,7 @@ const clockSkewMsMax = 3_600_000;
 /** Throws when NATS or the folder cannot be read. */
 export async function reconcile(options: ReconcileOptions): Promise<Reconciliation> {
   const reports = new ReportedCostSums();
-  const journal = await readJournal(options.folder, options.sinceMs, reports);
+  const journal = await readJournals(options.folders, options.sinceMs, reports);
   const stream = await readStream(options);
   const booked = options.bookedIds === undefined ? undefined : countIds(options.bookedIds);
   const unseen = [...journal].filter(([id]) => !stream.has(id));
@@ -77,13 +77,23 @@ function differs(checksum: number, event: StreamEvent | undefined): boolean {
   return event?.checksum !== undefined && event.checksum !== checksum;
 }
 
-async function readJournal(
-  folder: string,
+async function readJournals(
+  folders: readonly string[],
   sinceMs: number,
   reports: ReportedCostSums,
 ): Promise<ReadonlyMap<string, JournalEvent>> {
-  const { segments, undelivered } = await recover(journalFiles, folder);
   const events = new Map<string, JournalEvent>();
+  for (const folder of folders) await readJournal(folder, sinceMs, events, reports);
+  return events;
+}
+
+async function readJournal(
+  folder: string,
+  sinceMs: number,
+  events: Map<string, JournalEvent>,
+  reports: ReportedCostSums,
+): Promise<void> {
+  const { segments, undelivered } = await recover(journalFiles, folder);
   for (const segment of segments) {
     const waiting = new Set(undelivered.get(segment.ordinal));
     await scanSegment(
@@ -102,7 +112,6 @@ async function readJournal(
       segment.bytes,
     );
   }
-  return events;
 }
 
 async function readStream({

@@ -94,7 +94,7 @@ describe("a gateway that is killed in the middle of its calls", () => {
       costNanoUsd: all?.costNanoUsd,
     }).toEqual(sumsOf(streamed));
     const compared = await reconcile({
-      folder: join(stage.gateway.folder, "data/journal"),
+      folders: [join(stage.gateway.folder, "data/journal")],
       access: { servers: [nats.url] },
       sinceMs: 0,
       bookedIds: streamed.map(({ eventId }) => eventId),

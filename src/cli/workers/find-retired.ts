@@ -14,6 +14,15 @@ export function findRetired(dataDir: string, count: number): readonly JournalFol
   return [{ shard: 0, folder: dataDir }, ...folders].filter(({ folder }) => existsSync(join(folder, "journal")));
 }
 
+/**
+ * Folders of the segments of all journals in a data folder: that of one process, and those of workers. Without any, the one
+ * of the data folder itself: who opens it says why it cannot be read.
+ */
+export function journalsIn(dataDir: string): readonly string[] {
+  const found = findRetired(dataDir, 0).map(({ folder }) => join(folder, "journal"));
+  return found.length === 0 ? [join(dataDir, "journal")] : found;
+}
+
 /** Numbers of the workers that have, or had, a folder. */
 export function workersIn(dataDir: string): readonly number[] {
   return namesIn(dataDir)
