@@ -17,12 +17,19 @@ export type ConnectionDeskOptions = {
   readonly connectionsMax: number;
 };
 
+/** Places that connections have in a worker. */
+type Places = {
+  /** Open connections. */
+  open: number;
+  /** Given, and not known to have left this process: unread, so that another worker can have them. */
+  readonly leaving: Set<Socket>;
+};
+
 const limits = { waitingMax: 1_024 } as const;
 
 export class ConnectionDesk {
   readonly #options: ConnectionDeskOptions;
-  /** Open connections of each. */
-  readonly #seats = new Map<Seat, number>();
+  readonly #seats = new Map<Seat, Places>();
   readonly #waiting = new Set<Socket>();
   #isClosed = false;
 
@@ -37,24 +44,26 @@ export class ConnectionDesk {
   /** Open connections, those that wait included. */
   get connections(): number {
     let sum = this.#waiting.size;
-    for (const open of this.#seats.values()) sum += open;
+    for (const { open } of this.#seats.values()) sum += open;
     return sum;
   }
 
   add(seat: Seat): void {
-    this.#seats.set(seat, 0);
+    this.#seats.set(seat, { open: 0, leaving: new Set() });
     for (const socket of this.#waiting) this.#give(socket);
   }
 
-  /** The worker has ended, and its connections with it. */
+  /** The worker has ended, and its connections with it. What has not left this process is given to another. */
   remove(seat: Seat): void {
+    const places = this.#seats.get(seat);
     this.#seats.delete(seat);
+    for (const socket of places?.leaving ?? []) this.#wait(socket);
   }
 
   /** A connection that the worker was given is closed. */
   closed(seat: Seat): void {
-    const open = this.#seats.get(seat);
-    if (open !== undefined) this.#seats.set(seat, Math.max(0, open - 1));
+    const places = this.#seats.get(seat);
+    if (places !== undefined) places.open = Math.max(0, places.open - 1);
   }
 
   /** Nothing new from now on. */
@@ -68,30 +77,40 @@ export class ConnectionDesk {
   #take(socket: Socket): void {
     socket.on("error", () => undefined); // Followed by "close".
     const isFull = this.connections >= this.#options.connectionsMax || this.#waiting.size >= limits.waitingMax;
-    if (this.#isClosed || isFull) {
+    if (isFull) {
+      socket.destroy();
+      return;
+    }
+    socket.on("close", () => this.#waiting.delete(socket));
+    this.#wait(socket);
+  }
+
+  #wait(socket: Socket): void {
+    if (this.#isClosed || socket.destroyed) {
       socket.destroy();
       return;
     }
     this.#waiting.add(socket);
-    socket.on("close", () => this.#waiting.delete(socket));
     this.#give(socket);
   }
 
   #give(socket: Socket): void {
-    const [seat, open] = this.#emptiest() ?? [];
-    if (seat === undefined || open === undefined) return;
+    const [seat, places] = this.#emptiest() ?? [];
+    if (seat === undefined || places === undefined) return;
     this.#waiting.delete(socket);
-    this.#seats.set(seat, open + 1);
+    places.open += 1;
+    places.leaving.add(socket);
     seat.give(socket, (error) => {
-      if (error === null) return;
+      const isOurs = places.leaving.delete(socket) && this.#seats.get(seat) === places;
+      if (error === null || !isOurs) return; // Without its worker it has been given to another.
       this.closed(seat);
       socket.destroy();
     });
   }
 
-  #emptiest(): readonly [Seat, number] | undefined {
-    let found: readonly [Seat, number] | undefined;
-    for (const entry of this.#seats) if (found === undefined || entry[1] < found[1]) found = entry;
+  #emptiest(): readonly [Seat, Places] | undefined {
+    let found: readonly [Seat, Places] | undefined;
+    for (const entry of this.#seats) if (found === undefined || entry[1].open < found[1].open) found = entry;
     return found;
   }
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import type { Handlers } from "./channel.ts";
 import { Channel, peerOf } from "./channel.ts";
 import type { PrimaryAsks, PrimaryNews, WorkerAsks, WorkerNews, WorkerStart } from "./protocol.ts";
+import { releaseHandles } from "./release-handles.ts";
 import type { PrimaryChannel } from "./worker-channel.ts";
 
 export type WorkerExit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
@@ -33,7 +34,12 @@ export class WorkerLife {
       stdio: ["ignore", "pipe", "inherit", "ipc"],
     });
     this.#child = child;
-    this.exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
+    this.exited = new Promise((resolve) =>
+      child.once("exit", (code, signal) => {
+        releaseHandles(child);
+        resolve({ code, signal });
+      }),
+    );
     let onReady: () => void = () => {};
     let onFailed: (error: Error) => void = () => {};
     this.ready = new Promise((resolve, reject) => {
