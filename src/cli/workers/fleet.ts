@@ -32,8 +32,8 @@ export class Fleet {
 
   /** Resolves when all serve. Rejects with a line for the operator, with all ended, when one cannot. */
   async start(): Promise<void> {
-    const lives = Array.from({ length: this.#options.count }, (_, index) => this.#begin(index + 1, 0));
     try {
+      const lives = Array.from({ length: this.#options.count }, (_, index) => this.#begin(index + 1, 0));
       await Promise.all(lives.map(({ ready }) => ready));
     } catch (error) {
       await this.end(0);
@@ -114,10 +114,18 @@ export class Fleet {
     const waitMs = Math.min(limits.restartMsMax, limits.restartMsMin * 2 ** failures);
     logger.warn({ worker, code, signal, waitMs }, "a worker died, and is started again");
     setTimeout(() => {
-      if (this.#isEnding) return;
-      this.#restarts += 1;
-      this.#begin(worker, failures + 1);
+      if (!this.#isEnding) this.#restart(worker, failures + 1);
     }, waitMs);
+  }
+
+  #restart(worker: number, failures: number): void {
+    this.#restarts += 1;
+    try {
+      this.#begin(worker, failures);
+    } catch (error) {
+      this.#options.logger.error({ worker, reason: String(error) }, "a worker cannot start");
+      this.#onDeath(worker, { code: null, signal: null }, failures);
+    }
   }
 
   #tellAll(): void {

@@ -11,9 +11,9 @@ import { findRetired } from "./find-retired.ts";
 import { Fleet } from "./fleet.ts";
 import { FleetMetrics } from "./fleet-metrics.ts";
 import type { AllRetired, AllRetiredOptions } from "./retired-journals.ts";
-import { openSharedState } from "./shared-state.ts";
+import { openSharedState, type StateHolder } from "./shared-state.ts";
 import { toWorkerConfig } from "./worker-config.ts";
-import { WorkerLife } from "./worker-life.ts";
+import { WorkerLife, type WorkerLifeOptions } from "./worker-life.ts";
 
 export type ServeWorkersOptions = {
   readonly config: Config;
@@ -90,7 +90,7 @@ async function begin(
   function beginLife(worker: number): { life: WorkerLife; seat: Seat; onOver: () => void } {
     const holder = state.join((key) => life.channel.ask("slotsRecall", key));
     const seat: Seat = { give: (socket, sent) => life.channel.pass("connection", undefined, socket, sent) };
-    const life: WorkerLife = new WorkerLife({
+    const life: WorkerLife = beginOrEnd(holder, {
       start: {
         config: toWorkerConfig(config, worker, count),
         worker,
@@ -158,5 +158,15 @@ async function openRetired(options: AllRetiredOptions): Promise<AllRetired> {
   return openAllRetired(options);
 }
 
+/** A fork that throws leaves no holder behind: nobody would end it. */
+function beginOrEnd(holder: StateHolder, options: WorkerLifeOptions): WorkerLife {
+  try {
+    return new WorkerLife(options);
+  } catch (error) {
+    holder.end();
+    throw error;
+  }
+}
+
 type UsageQuestion = Parameters<WorkerLifeAnswer["usage"]>[0]["question"];
-type WorkerLifeAnswer = ConstructorParameters<typeof WorkerLife>[0]["answer"];
+type WorkerLifeAnswer = WorkerLifeOptions["answer"];

@@ -24,6 +24,7 @@ export class WorkerLife {
   readonly channel: PrimaryChannel;
   /** Resolves when it takes connections; rejects with a line for the operator when it cannot start. */
   readonly ready: Promise<void>;
+  /** Also when no process came to be: without code and signal. */
   readonly exited: Promise<WorkerExit>;
   readonly #child: ChildProcess;
 
@@ -34,12 +35,16 @@ export class WorkerLife {
       stdio: ["ignore", "pipe", "inherit", "ipc"],
     });
     this.#child = child;
-    this.exited = new Promise((resolve) =>
+    this.exited = new Promise((resolve) => {
       child.once("exit", (code, signal) => {
         releaseHandles(child);
         resolve({ code, signal });
-      }),
-    );
+      });
+      // Of a process that could not be started there is no "exit". Others go on, or have one: a signal that was not sent.
+      child.on("error", () => {
+        if (child.pid === undefined) resolve({ code: null, signal: null });
+      });
+    });
     let onReady: () => void = () => {};
     let onFailed: (error: Error) => void = () => {};
     this.ready = new Promise((resolve, reject) => {
