@@ -34,8 +34,8 @@ export type RunningWorkers = {
 };
 
 const limits = {
-  /** A worker that does not answer a question about its usage. */
-  usageMs: 15_000,
+  /** A worker that does not answer a question about its usage: well above the slowest sum over months of events. */
+  usageMs: 120_000,
   /** Beyond the drain time: last words, the journal, and events that NATS takes. */
   endMs: 15_000,
   publisherDrainMs: 5_000,
