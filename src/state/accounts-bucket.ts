@@ -1,15 +1,13 @@
 // The two buckets of JetStream KV that instances keep accounts in, and the one way in which a key of them changes.
-import { JetStreamApiError, jetstream } from "@nats-io/jetstream";
+import { jetstream } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { isWrongLastSequence } from "./wrong-last-sequence.ts";
 
 const bucketNames = { lasting: "llmgateway_accounts", short: "llmgateway_windows" } as const;
 
 /** Counted from the last write, so no period of a day loses its account. */
 const shortKeptMs = 3 * 86_400_000;
-
-/** JetStream: "wrong last sequence". https://github.com/nats-io/nats-server/blob/main/server/errors.json */
-const wrongLastSequence = 10_071;
 
 const requestMs = 500;
 
@@ -38,7 +36,7 @@ export async function compareAndSet(
     if (revision === 0) return await bucket.create(key, text);
     return await bucket.update(key, text, revision, requestMs);
   } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return undefined;
+    if (isWrongLastSequence(error)) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,6 @@
 // and set; outcomes stand beside it in pieces; what runs is read from its owner over a link.
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import { JetStreamApiError } from "@nats-io/jetstream";
 import type { KV } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import {
@@ -14,6 +13,7 @@ import {
   type SharedCalls,
   SharedStateError,
 } from "../../domain/shared-calls.ts";
+import { isWrongLastSequence } from "../wrong-last-sequence.ts";
 import { type CallBuckets, openCallBuckets, requestMs } from "./call-buckets.ts";
 import { pieceKeyOf, requestKeyOf, responseKeyOf } from "./call-keys.ts";
 import { CallLinks, defaultLinkTimes, type LinkTimes } from "./call-links.ts";
@@ -46,9 +46,6 @@ export interface ClusteredCalls extends SharedCalls {
   readonly isReady: boolean;
   close(): Promise<void>;
 }
-
-/** JetStream: "wrong last sequence". https://github.com/nats-io/nats-server/blob/main/server/errors.json */
-const wrongLastSequence = 10_071;
 
 const limits = {
   presenceMs: 10_000,
@@ -208,7 +205,7 @@ class NatsCalls implements ClusteredCalls {
           const pieces = await writePieces(buckets.outcomes, { projectId: key.projectId, responseId }, outcome);
           await buckets.calls.update(name, formatClaim({ ...record, pieces }), revision, requestMs);
         } catch (error) {
-          if (!isConflict(error)) this.#tell(error); // After a conflict it is another's, who took this one for dead.
+          if (!isWrongLastSequence(error)) this.#tell(error); // After a conflict it is another's, who took this one for dead.
         }
       },
       release: async () => {
@@ -336,11 +333,7 @@ async function orConflict(change: () => Promise<number>): Promise<number | undef
   try {
     return await change();
   } catch (error) {
-    if (isConflict(error)) return undefined;
+    if (isWrongLastSequence(error)) return undefined;
     throw error;
   }
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof JetStreamApiError && error.code === wrongLastSequence;
 }

@@ -2,9 +2,10 @@
 // others as a message, not with the next poll. While NATS is away everything goes on with what was heard last; after it
 // is back the bucket is listed anew, so that nothing that happened in between is missed.
 import { setTimeout as wait } from "node:timers/promises";
-import { JetStreamApiError, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { type KV, Kvm, type KvWatchEntry } from "@nats-io/kv";
 import type { NatsConnection, QueuedIterator } from "@nats-io/transport-node";
+import { isWrongLastSequence } from "../wrong-last-sequence.ts";
 import {
   type ExpectedRevision,
   type ObjectChange,
@@ -24,9 +25,6 @@ export type ClusteredObjectStoreOptions = {
 };
 
 const bucketName = "llmgateway_objects";
-
-/** JetStream: "wrong last sequence". https://github.com/nats-io/nats-server/blob/main/server/errors.json */
-const wrongLastSequence = 10_071;
 
 const limits = { requestMs: 2_000, retryMs: 500, marksKeptMs: 86_400_000, marksForgottenMax: 1_000 } as const;
 
@@ -183,7 +181,7 @@ async function orConflict<Result>(key: string, change: () => Promise<Result>): P
   try {
     return await change();
   } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === wrongLastSequence) throw new RevisionConflict(key);
+    if (isWrongLastSequence(error)) throw new RevisionConflict(key);
     throw error;
   }
 }
