@@ -87,7 +87,7 @@ function gatewayOver(upstream: Upstream): CompletionGateway {
       prices: catalogue,
       random: Math.random,
     }),
-    admission: { admit: () => ({ reservedNanoUsd: 0n, settle: () => {} }) },
+    admission: { admit: () => ({ reservedNanoUsd: 0n, cancel: () => {}, settle: () => {} }) },
     ledger: {
       start: async (event) => {
         encodeEvent(event);

@@ -39,6 +39,7 @@ class SlowBudget {
                 this.#answer = resolve;
               });
             },
+            cancel: () => {},
             settle: ({ costNanoUsd }: { readonly costNanoUsd: bigint }) => {
               this.settledAt = costNanoUsd;
             },

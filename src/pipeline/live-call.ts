@@ -350,9 +350,10 @@ export class LiveCall {
       if (refusal !== undefined) throw refusal;
       return;
     }
-    if (this.#reservation !== undefined) this.#giveBack(this.#reservation);
+    this.#reservation?.cancel(this.parts.clock.nowMs());
     this.#reservation = undefined;
     this.#spending = undefined;
+    this.account.reservedNanoUsd = 0n;
     await this.#admitTo(later, query, unitsMost);
   }
 
@@ -380,13 +381,9 @@ export class LiveCall {
     try {
       return await this.scope.until(admitted);
     } catch (error) {
-      if (error instanceof Stopped) admitted.then((late) => this.#giveBack(late), ignoreRefusal);
+      if (error instanceof Stopped) admitted.then((late) => late.cancel(this.parts.clock.nowMs()), ignoreRefusal);
       throw error;
     }
-  }
-
-  #giveBack(reservation: Reservation): void {
-    reservation.settle({ inputTokens: 0, outputTokens: 0, costNanoUsd: 0n }, this.parts.clock.nowMs());
   }
 
   #admissionRequest(request: CompleteRequest, unitsMost: UnitsMost | undefined): AdmissionRequest {

@@ -217,7 +217,9 @@ export interface Reservation {
    * at a time; absent: no budget binds the call.
    */
   readonly extend?: (totalNanoUsd: bigint, nowMs: number) => Promise<CallFailure | undefined>;
-  /** Gives back what was not used. Called exactly once, at the end of the call. */
+  /** Gives everything back, the request too, as if the call had not come. Called at most once, instead of `settle`. */
+  cancel(nowMs: number): void;
+  /** Gives back what was not used. Called exactly once, at the end of the call, unless it was cancelled. */
   settle(
     actual: { readonly inputTokens: number; readonly outputTokens: number; readonly costNanoUsd: bigint },
     nowMs: number,

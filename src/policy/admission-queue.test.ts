@@ -37,6 +37,9 @@ function slots(count: number): Admission & { held: number } {
       admission.held += 1;
       return {
         reservedNanoUsd: 0n,
+        cancel: () => {
+          admission.held -= 1;
+        },
         settle: () => {
           admission.held -= 1;
         },

@@ -89,11 +89,19 @@ export class AdmissionQueue implements Admission {
     return {
       reservedNanoUsd: reservation.reservedNanoUsd,
       ...(extend === undefined ? {} : { extend }),
+      cancel: (nowMs) => {
+        reservation.cancel(nowMs);
+        this.#freed();
+      },
       settle: (actual, nowMs) => {
         reservation.settle(actual, nowMs);
-        if (this.#waiting > 0) queueMicrotask(() => void this.#pump(true)); // Never rejects.
+        this.#freed();
       },
     };
+  }
+
+  #freed(): void {
+    if (this.#waiting > 0) queueMicrotask(() => void this.#pump(true)); // Never rejects.
   }
 
   /** `wasFreed`: a call ended, so that those who wait for a slot may ask before they are due. */

@@ -76,7 +76,7 @@ const shareAlone = {
   (presence: Presence, total: number, name: string) => number | undefined
 >;
 
-const nothingToSettle: Reservation = { reservedNanoUsd: 0n, settle() {} };
+const nothingToSettle: Reservation = { reservedNanoUsd: 0n, cancel() {}, settle() {} };
 
 /** One limit of a key that was made while the gateway runs. */
 export type KeyLimit = {

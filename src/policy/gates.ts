@@ -5,7 +5,7 @@ import { budgetDenial, limitDenial, sharedLimitDenial, slotDenial } from "./deni
 import { amountOf, type LimitGate } from "./limits/limit-gate.ts";
 import type { LimitRule } from "./limits/limit-rules.ts";
 import type { Quota } from "./quota.ts";
-import { type Claimed, type Held, toReservation } from "./reservation.ts";
+import { type Claimed, giveBack, type Held, toReservation } from "./reservation.ts";
 
 export type BudgetGate = { readonly subject: string; readonly budget: BudgetConfig; readonly quota: Quota };
 export type SharedLimit = {
@@ -112,8 +112,7 @@ async function admitSlowly(
       held.push({ hold: outcome, rule: undefined, amount: cost });
     }
   } catch (error) {
-    for (const { hold } of held) hold.settle(0n);
-    for (const { gate, claimed: amount } of local) gate.settle(amount, 0, nowMs);
+    giveBack(local, held, nowMs);
     throw error;
   }
   return toReservation(local, held, gates.budgets, gates.budgets.length === 0 ? 0n : cost);

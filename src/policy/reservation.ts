@@ -22,6 +22,9 @@ export function toReservation(
   if (budgets.length > 0) return new BudgetReservation(claimed, held, budgets, reservedNanoUsd);
   return {
     reservedNanoUsd,
+    cancel(nowMs) {
+      giveBack(claimed, held, nowMs);
+    },
     settle(actual, nowMs) {
       settleLimits(claimed, held, actual, nowMs);
     },
@@ -67,6 +70,12 @@ class BudgetReservation implements Reservation {
     return undefined;
   }
 
+  cancel(nowMs: number): void {
+    this.#isSettled = true;
+    giveBack(this.#claimed, this.#held, nowMs);
+    for (const { holds } of this.#extensions) for (const hold of holds) hold.settle(0n);
+  }
+
   settle(actual: Parameters<Reservation["settle"]>[0], nowMs: number): void {
     this.#isSettled = true;
     settleLimits(this.#claimed, this.#held, actual, nowMs);
@@ -85,6 +94,12 @@ class BudgetReservation implements Reservation {
       held?.hold.settle(rest);
     }
   }
+}
+
+/** All that was claimed and held, as if nobody had asked. */
+export function giveBack(claimed: readonly Claimed[], held: readonly Held[], nowMs: number): void {
+  for (const { hold } of held) hold.settle(0n);
+  for (const { gate, claimed: amount } of claimed) gate.settle(amount, 0, nowMs);
 }
 
 function settleLimits(

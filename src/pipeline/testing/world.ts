@@ -120,6 +120,9 @@ export class World {
     this.reserved += 1;
     return {
       reservedNanoUsd: 0n,
+      cancel: () => {
+        this.settled += 1;
+      },
       settle: () => {
         this.settled += 1;
       },
