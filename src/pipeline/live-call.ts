@@ -80,9 +80,13 @@ export class LiveCall {
     refuseUnavailableFeatures(request);
     const nowMs = parts.clock.nowMs();
     account.inputTokensEstimated = estimateInputTokens(request);
-    await this.#planAndAdmit(request, streaming, nowMs, unitsMost);
-    account.ruleId = this.itinerary.ruleId;
-    account.skip(this.itinerary.skipped);
+    try {
+      await this.#planAndAdmit(request, streaming, nowMs, unitsMost);
+    } finally {
+      // Also when admission refuses: where the call would have gone is a fact of its event.
+      account.ruleId = this.#itinerary?.ruleId ?? "";
+      account.skip(this.#itinerary?.skipped ?? nobody);
+    }
     const estimated = estimateUsage(undefined, account.inputTokensEstimated, 0);
     // Written while the first attempt is being translated; awaited before anything is sent.
     this.#recorded = parts.ledger.start(account.toStartEvent(estimated, this.itinerary.candidates[0]));
@@ -465,6 +469,8 @@ function withAttempts(failure: CallFailure, attempts: CallAccount["attempts"]): 
 
 /** Nothing was reserved for a call that was over anyway. */
 function ignoreRefusal(): void {}
+
+const nobody: Itinerary["skipped"] = [];
 
 const nothingSeen = { status: 0, headers: {} } as const;
 

@@ -12,6 +12,9 @@ export type GrantingOptions = {
   /** Wait before every attempt but the first. Default 0. */
   readonly retryAfterMs?: number | undefined;
   readonly skipped?: readonly SkippedTarget[] | undefined;
+  /** Why the first target is left out, beside `skipped`. */
+  readonly skipsFirst?: SkippedTarget["because"] | undefined;
+  readonly ruleId?: string | undefined;
 };
 
 /** Grants one target after the other, whatever the failure, and keeps a record. */
@@ -34,7 +37,7 @@ export class GrantingRouter implements Router {
 }
 
 class GrantingItinerary implements Itinerary {
-  readonly ruleId = "";
+  readonly ruleId: string;
   readonly modelId = "m";
   readonly candidates: readonly PlannedTarget[];
   readonly skipped: readonly SkippedTarget[];
@@ -45,8 +48,12 @@ class GrantingItinerary implements Itinerary {
   constructor(options: GrantingOptions, record: Grant[]) {
     this.#options = options;
     this.#record = record;
-    this.skipped = options.skipped ?? [];
-    this.candidates = options.targets.map((target) => ({ target, modelId: "m" }));
+    this.ruleId = options.ruleId ?? "";
+    const { skipsFirst } = options;
+    const planned = options.targets.map((target) => ({ target, modelId: "m" }));
+    const left = skipsFirst === undefined ? [] : planned.slice(0, 1).map((one) => ({ ...one, because: skipsFirst }));
+    this.skipped = [...(options.skipped ?? []), ...left];
+    this.candidates = planned.slice(left.length);
   }
 
   next(): RouteStep {
