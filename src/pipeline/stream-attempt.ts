@@ -108,8 +108,13 @@ export class StreamAttempt {
   /** Ends the attempt from outside: what came so far goes out, the provider's connection is closed. */
   stop(reason: Error): void {
     if (this.#settled) return;
-    this.#target.flush();
-    this.#abandon(reason);
+    let because = reason;
+    try {
+      this.#target.flush();
+    } catch (error) {
+      because = toReaderError(error); // Nobody above hears it otherwise, and the attempt ends all the same.
+    }
+    this.#abandon(because);
   }
 
   #take(bytes: Uint8Array): void {

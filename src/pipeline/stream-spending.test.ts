@@ -52,6 +52,7 @@ class Stream {
   characters = 0;
   reported = 0;
   ended: Error | undefined;
+  resume = (): void => {};
   readonly spending: StreamSpending;
 
   constructor(budget: Budget, price: number, outputTokensMost?: number) {
@@ -59,7 +60,7 @@ class Stream {
       usage: () => create(UsageSchema, { outputTokens: Math.max(this.reported, this.tokens) }),
       costOf: ({ outputTokens = 0 }) => BigInt(outputTokens) * BigInt(price),
       outputTokensMost,
-      resume: () => {},
+      resume: () => this.resume(),
       end: (reason) => {
         this.ended = reason;
       },
@@ -162,5 +163,16 @@ describe("a stream under a budget", () => {
     for (let piece = 0; piece < 500; piece++) read(stream, 20);
     expect(budget.isAsked).toBe(false);
     expect(stream.ended).toBeUndefined();
+  });
+
+  it("ends, and nothing else does, when reading cannot go on for a fault", async () => {
+    const budget = new Budget(100, 10_000, 1);
+    const stream = new Stream(budget, 1);
+    stream.resume = () => {
+      throw new Error("a fault");
+    };
+    while (!stream.spending.isWaiting) read(stream, 16);
+    await budget.answer();
+    expect(stream.ended?.message).toBe("a fault");
   });
 });

@@ -107,7 +107,8 @@ export class StreamSpending {
     this.#isAsking = true;
     const outputTokens = Math.min(this.#bound(tokens), tokens + moreTokens);
     const most = this.#ports.costOf({ ...usage, outputTokens });
-    this.#spending.cover(most).then((failure) => this.#answered(failure, moreTokens), this.#ports.end);
+    const answered = this.#spending.cover(most).then((failure) => this.#answered(failure, moreTokens));
+    answered.catch(this.#ports.end); // Also of a fault when reading goes on: it is this attempt's alone.
   }
 
   #answered(failure: CallFailure | undefined, moreTokens: number): void {

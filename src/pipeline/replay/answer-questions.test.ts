@@ -30,6 +30,22 @@ function replica() {
   return { replays, said, put };
 }
 
+/** A replica whose link takes nothing. */
+function faulty() {
+  const replays = new ReplayStore(defaultReplayLimits, clock);
+  let answer: Parameters<SharedCalls["serve"]>[0] | undefined;
+  const shared: Pick<SharedCalls, "serve"> = { serve: (one) => (answer = one) };
+  answerQuestions(shared as SharedCalls, replays);
+  const ends: number[] = [];
+  const link: AnswerLink = {
+    send: () => {
+      throw new Error("a fault");
+    },
+    end: () => ends.push(0),
+  };
+  return { replays, ends, ask: () => answer?.(toQuestionBytes(question), link) };
+}
+
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("the owner of a call that is asked for", () => {
@@ -65,5 +81,14 @@ describe("the owner of a call that is asked for", () => {
     replays.begin(call);
     await settled();
     expect(said).toEqual([]);
+  });
+
+  it("ends the link of a question whose answer it cannot give, and nothing else", async () => {
+    const { replays, ends, ask } = faulty();
+    replays.expect("r");
+    ask();
+    replays.begin(call);
+    await settled();
+    expect(ends).toEqual([0]);
   });
 });

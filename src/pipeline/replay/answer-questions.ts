@@ -29,9 +29,10 @@ function lookUp(replays: ReplayStore, question: Question, link: AnswerLink): Ans
 function answerLater(replays: ReplayStore, begun: Promise<void>, question: Question, link: AnswerLink): AnswerHolder {
   let holder: AnswerHolder | undefined;
   let isGone = false;
-  void begun.then(() => {
+  const answered = begun.then(() => {
     if (!isGone) holder = lookUp(replays, question, link);
-  }); // Never rejects.
+  });
+  answered.catch(() => link.end()); // Without a last frame: who asked takes the answer for lost.
   return {
     drained: () => holder?.drained(),
     gone: () => {

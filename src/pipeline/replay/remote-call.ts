@@ -9,6 +9,7 @@ import { type StopCause, Stopped } from "../call-scope.ts";
 import type { LiveCall } from "../live-call.ts";
 import type { CallHandle, OutgoingEvent, StreamSink } from "../ports.ts";
 import { FrameReader, frameKinds } from "./answer-frames.ts";
+import { stateUnreachable } from "./claimed-call.ts";
 import { fromFailureBytes } from "./outcome-bytes.ts";
 import { type Question, toQuestionBytes } from "./question.ts";
 
@@ -91,11 +92,15 @@ export class RemoteCall implements CallHandle {
     };
     this.#frames = new FrameReader(frameBytesMax);
     this.#untold = 0;
-    this.#link = shared.ask(place.owner, toQuestionBytes(question), {
-      bytes: (bytes) => this.#take(bytes),
-      ended: () => this.#lost(false), // Without a last frame.
-      lost: () => this.#lost(false),
-    });
+    try {
+      this.#link = shared.ask(place.owner, toQuestionBytes(question), {
+        bytes: (bytes) => this.#take(bytes),
+        ended: () => this.#lost(false), // Without a last frame.
+        lost: () => this.#lost(false),
+      });
+    } catch (cause) {
+      this.#unaskable(cause); // The connection is closing.
+    }
   }
 
   #take(bytes: Uint8Array): void {
@@ -170,7 +175,7 @@ export class RemoteCall implements CallHandle {
     const { listener, place, want } = this.#options;
     if (want === "resume" || this.#last > 0) {
       if (isUnknown) this.#ownerIsGone();
-      else this.#retry = setTimeout(() => void this.#goOn(), retryMs); // Never rejects.
+      else this.#retry = setTimeout(() => this.#goOn().catch((cause) => this.#unaskable(cause)), retryMs);
       return;
     }
     if (isUnknown) {
@@ -199,16 +204,25 @@ export class RemoteCall implements CallHandle {
   }
 
   #ownerIsGone(): void {
-    const { responseId } = this.#options.place;
     const isNew = this.#options.want === "resume" && this.#last === this.#options.after;
+    this.#fail(isNew ? cursorExpired() : this.#interrupted("the replica that ran the stream has died", undefined));
+  }
+
+  /** The owner may live: who asks again, perhaps elsewhere, may find it. */
+  #unaskable(cause: unknown): void {
+    const isNew = this.#last === this.#options.after;
     this.#fail(
-      isNew
-        ? cursorExpired()
-        : new CallFailure(ErrorReason.STREAM_INTERRUPTED, "the replica that ran the stream has died", {
-            retryAfterMs: 1_000,
-            streamFailure: create(StreamFailureSchema, { responseId, lastSequence: this.#last }),
-          }),
+      isNew ? stateUnreachable(cause) : this.#interrupted("the replica that runs the stream cannot be asked", cause),
     );
+  }
+
+  #interrupted(message: string, cause: unknown): CallFailure {
+    const { responseId } = this.#options.place;
+    return new CallFailure(ErrorReason.STREAM_INTERRUPTED, message, {
+      retryAfterMs: 1_000,
+      streamFailure: create(StreamFailureSchema, { responseId, lastSequence: this.#last }),
+      cause,
+    });
   }
 
   /** The caller has gone, or has no time left. */

@@ -17,7 +17,8 @@ export type ResumeElsewhereOptions = {
 /** Goes on with a stream that another replica runs, or has run. */
 export function resumeElsewhere(options: ResumeElsewhereOptions): CallHandle {
   const later = new LaterCall(options.call);
-  void find(options).then((handle) => later.become(handle)); // Never rejects.
+  const found = find(options).then((handle) => later.become(handle));
+  found.catch((error: unknown) => later.become(options.refuse(options.call.toCallFailure(error))));
   return later;
 }
 
