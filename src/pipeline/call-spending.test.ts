@@ -71,10 +71,12 @@ describe("a stream whose budget is asked", () => {
     const budget = new SlowBudget();
     const world = new World({ providers: [openAi], scriptOf: () => longStream(400), parts: budget.parts });
     const stream = new RecordingStream();
-    world.open("StreamComplete").streamComplete(streamRequest(), stream);
+    const handle = world.open("StreamComplete").streamComplete(streamRequest(), stream);
     await world.playOut();
     const [exchange] = world.upstream.exchanges;
     expect(exchange).toMatchObject({ isPaused: true, isAborted: false });
+    handle.resume(); // The reader has taken what came, and nothing more is paid for.
+    expect(exchange?.isPaused).toBe(true);
     expect(stream.ends).toEqual([]);
     await budget.answer(undefined);
     expect(exchange?.isPaused).toBe(false);

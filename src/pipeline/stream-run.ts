@@ -92,8 +92,9 @@ export class StreamRun {
     return facts;
   }
 
+  /** The reader takes more. What is not paid for is not read all the same: the budget's answer goes on then. */
   resume(): void {
-    this.#attempt.resume();
+    if (this.#spending?.isWaiting !== true) this.#attempt.resume();
   }
 
   /** Puts an attempt that did not finish into the account. */
