@@ -18,7 +18,9 @@ export const replaySection = z.strictObject({
     ),
   max_bytes: size({ min: limits.sharedBytesMin, max: limits.sharedBytesMax })
     .prefault(defaults.sharedBytes)
-    .describe("Room in NATS for answers, when the bucket is made; what does not fit is not kept for other replicas."),
+    .describe(
+      "Room in NATS for answers, and as much for request ids, when the buckets are made; of answers the oldest go when it is full.",
+    ),
   on_state_failure: z
     .enum(["local", "closed"])
     .prefault("local")

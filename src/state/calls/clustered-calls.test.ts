@@ -1,3 +1,4 @@
+import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -17,23 +18,32 @@ afterEach(async () => {
 afterAll(() => nats?.stop());
 
 /** One replica; `die` closes its connection without a word, as a killed process does. */
-async function replica() {
+async function replica(url = nats.url, outcomesBytesMax = 64 << 20) {
   let connection: NatsConnection | undefined;
   const calls = createClusteredCalls({
     connect: async () => {
-      connection = await connect({ servers: nats.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
+      connection = await connect({ servers: url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
       return connection;
     },
     onStateFailure: "local",
     rememberMs: 60_000,
     outcomeBytesMax: 3 << 20,
-    outcomesBytesMax: 64 << 20,
+    outcomesBytesMax,
     presenceMs: 1_000,
     linkTimes: { pulseMs: 50, silenceMs: 500 },
   });
   await calls.tried;
   opened.push({ calls, connection });
   return { calls, die: () => connection?.close() };
+}
+
+async function streamOf(url: string, name: string) {
+  const connection = await connect({ servers: url });
+  try {
+    return (await (await jetstreamManager(connection)).streams.info(name)).config;
+  } finally {
+    await connection.close();
+  }
 }
 
 let ids = 0;
@@ -134,6 +144,28 @@ describe("a claim", () => {
         () => false,
       ),
     );
+  });
+});
+
+describe("a bucket of outcomes that is full", () => {
+  it("drops the oldest, and no claim", async () => {
+    const small = await startNats();
+    const { calls } = await replica(small.url, 2 << 20);
+    try {
+      const keys = [newKey(), newKey(), newKey(), newKey()];
+      await until(async () => (await streamOf(small.url, "KV_llmgateway_outcomes")).discard === "old");
+      for (const [index, key] of keys.entries()) {
+        const claim = claimOf(await calls.claim(key, { digest: "d", responseId: `r${index}` }, undefined));
+        await claim.keep(Buffer.alloc(900_000, "x"));
+      }
+      const kinds = [];
+      for (const key of keys.toReversed()) kinds.push((await calls.claim(key, theirs, undefined)).kind);
+      expect(kinds).toEqual(["over", "over", "ours", "ours"]);
+      expect((await streamOf(small.url, "KV_llmgateway_calls")).discard).toBe("new");
+    } finally {
+      await calls.close();
+      await small.stop();
+    }
   });
 });
 

@@ -14,7 +14,7 @@ import {
   SharedStateError,
 } from "../../domain/shared-calls.ts";
 import { isWrongLastSequence } from "../wrong-last-sequence.ts";
-import { type CallBuckets, openCallBuckets, requestMs } from "./call-buckets.ts";
+import { type CallBuckets, isBucketFull, openCallBuckets, requestMs } from "./call-buckets.ts";
 import { pieceKeyOf, requestKeyOf, responseKeyOf } from "./call-keys.ts";
 import { CallLinks, defaultLinkTimes, type LinkTimes } from "./call-links.ts";
 import { type ClaimRecord, formatClaim, parseClaim } from "./claim-record.ts";
@@ -27,7 +27,7 @@ export type ClusteredCallsOptions = {
   readonly rememberMs: number;
   /** Most bytes of an outcome that is kept; a larger one is its owner's alone. */
   readonly outcomeBytesMax: number;
-  /** Most bytes of all of them; for a bucket that is made here. */
+  /** Most bytes of all of them, and of all claims; for buckets that are made here. */
   readonly outcomesBytesMax: number;
   readonly replicas?: number | undefined;
   /** A replica that was not heard for so long has died. Default 10 seconds. */
@@ -205,7 +205,8 @@ class NatsCalls implements ClusteredCalls {
           const pieces = await writePieces(buckets.outcomes, { projectId: key.projectId, responseId }, outcome);
           await buckets.calls.update(name, formatClaim({ ...record, pieces }), revision, requestMs);
         } catch (error) {
-          if (!isWrongLastSequence(error)) this.#tell(error); // After a conflict it is another's, who took this one for dead.
+          // After a conflict it is another's, who took this one for dead; a full bucket is no loss of NATS.
+          if (!isWrongLastSequence(error) && !isBucketFull(error)) this.#tell(error);
         }
       },
       release: async () => {
@@ -231,6 +232,7 @@ class NatsCalls implements ClusteredCalls {
       this.#hasTold = false;
       return answer;
     } catch (cause) {
+      if (isBucketFull(cause)) throw new SharedStateError("the bucket of calls is full", { cause });
       this.#restUntilMs = performance.now() + limits.restMs;
       this.#tell(cause);
       throw new SharedStateError("NATS does not answer", { cause });
