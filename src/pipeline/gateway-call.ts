@@ -105,16 +105,20 @@ export class GatewayCall implements OpenCall {
       this.#run(life.run(start.value), sink);
       return { cancel: () => life.cancel(), resume: () => life.resume() };
     }
+    const join = (joined: JoinedCall) => joined.streamComplete(request.options?.repeatPartsAtEnd === true, sink);
     const run = (digest: string, claim: Claim | undefined) =>
       isResumable
-        ? this.#announced(start.value, claim, sink, () => this.#broadcast(request, start.value, digest, sink, claim))
+        ? this.#announced(start.value, digest, claim, sink, {
+            run: () => this.#broadcast(request, start.value, digest, sink, claim),
+            join,
+          })
         : this.#broadcast(request, start.value, digest, sink, claim);
     if (start.value.requestId === "") return run("", undefined);
     const digest = digestOf(() => payloadDigest(start.value));
     if (digest instanceof CallFailure) return this.#refuse(start.value, digest, sink);
     return this.#once(start.value, digest, sink, {
       run: (claim) => run(digest, claim),
-      join: (joined) => joined.streamComplete(request.options?.repeatPartsAtEnd === true, sink),
+      join,
       events: sink,
     });
   }
@@ -274,15 +278,29 @@ export class GatewayCall implements OpenCall {
   }
 
   /** A stream that another replica may be asked to resume: it begins when that replica can find it. */
-  #announced(start: CompleteRequest, claim: Claim | undefined, sink: FailureSink, run: () => CallHandle): CallHandle {
+  #announced(
+    start: CompleteRequest,
+    digest: string,
+    claim: Claim | undefined,
+    sink: FailureSink,
+    { run, join }: { run(): CallHandle; join(joined: JoinedCall): CallHandle },
+  ): CallHandle {
     if (this.#shared === undefined) return run();
+    const refuse = (failure: CallFailure): CallHandle => {
+      void claim?.release(); // Never rejects.
+      return this.#refuse(start, failure, sink);
+    };
     return announceCall({
       call: this.#call,
       shared: this.#shared,
       run,
-      refuse: (failure) => {
+      refuse,
+      instead: () => {
+        const known = start.requestId === "" ? undefined : this.#known(start, digest);
+        if (known === undefined) return undefined;
+        if (known instanceof CallFailure) return refuse(known);
         void claim?.release(); // Never rejects.
-        return this.#refuse(start, failure, sink);
+        return join(this.#join(known));
       },
     });
   }

@@ -7,6 +7,8 @@ import { LaterCall, stateUnreachable } from "./claimed-call.ts";
 export type AnnouncedCallOptions = {
   readonly call: LiveCall;
   readonly shared: SharedCalls;
+  /** What the stream has become meanwhile: another call of this replica has its request id. */
+  readonly instead: () => CallHandle | undefined;
   readonly run: () => CallHandle;
   readonly refuse: (failure: CallFailure) => CallHandle;
 };
@@ -14,11 +16,14 @@ export type AnnouncedCallOptions = {
 /** Runs a stream once other replicas can find it by its cursor. */
 export function announceCall(options: AnnouncedCallOptions): CallHandle {
   const later = new LaterCall(options.call);
-  void announce(options, later); // Never rejects.
+  announce(options, later).catch((error: unknown) => {
+    later.become(options.refuse(options.call.toCallFailure(error)));
+  });
   return later;
 }
 
-async function announce({ call, shared, run, refuse }: AnnouncedCallOptions, later: LaterCall): Promise<void> {
+async function announce(options: AnnouncedCallOptions, later: LaterCall): Promise<void> {
+  const { call, shared, instead, run, refuse } = options;
   const { caller, id } = call.account.identity;
   try {
     await call.scope.until(shared.announce({ projectId: caller.projectId, responseId: id }));
@@ -30,5 +35,12 @@ async function announce({ call, shared, run, refuse }: AnnouncedCallOptions, lat
       return;
     }
   }
-  later.become(run());
+  // Between the answer and this nothing else runs: from here on it is known, or it is another.
+  const other = instead();
+  if (other === undefined) {
+    later.become(run());
+    return;
+  }
+  void shared.withdraw({ projectId: caller.projectId, responseId: id }); // Never rejects.
+  later.become(other);
 }

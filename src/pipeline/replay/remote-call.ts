@@ -175,7 +175,7 @@ export class RemoteCall implements CallHandle {
     const { listener, place, want } = this.#options;
     if (want === "resume" || this.#last > 0) {
       if (isUnknown) this.#ownerIsGone();
-      else this.#retry = setTimeout(() => this.#goOn().catch((cause) => this.#unaskable(cause)), retryMs);
+      else this.#retry = setTimeout(() => void this.#goOn().catch((cause) => this.#unaskable(cause)), retryMs);
       return;
     }
     if (isUnknown) {
