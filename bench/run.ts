@@ -93,7 +93,8 @@ async function main(): Promise<void> {
     rows.push(await runProfile(profile, gateway, relay));
     print(rows.at(-1));
   }
-  const latency = options.only === undefined || options.only === "latency" ? await runLatency(gateway, simulator) : undefined;
+  const latency =
+    options.only === undefined || options.only === "latency" ? await runLatency(gateway, simulator) : undefined;
   const memoryMb = residentBytes(gateway.pid) / 1e6;
   console.log(`memory of the gateway after the run: ${memoryMb.toFixed(0)} MB`);
   keep({
