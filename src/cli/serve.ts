@@ -73,7 +73,7 @@ async function composeWorkers(config: Config, count: number, nextFreePort: boole
   const { serveWorkers } = await import("./workers/serve-workers.ts");
   let running: Running | undefined;
   const onPoisoned = (): void => {
-    // The other workers' calls have a disk that may still take their ends.
+    // The other workers' calls have a disk that may still take their ends. While it drains this waits for the same end.
     void (running?.close() ?? Promise.resolve()).finally(() => process.exit(exitCodePoisoned));
   };
   running = await toCommandError(serveWorkers({ config, count, nextFreePort, environment: process.env, onPoisoned }));

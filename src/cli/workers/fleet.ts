@@ -12,7 +12,7 @@ export type FleetOptions = {
   /** A new life of a worker, and what to do when it is over. */
   readonly begin: (worker: number) => { readonly life: WorkerLife; readonly seat: Seat; readonly onOver: () => void };
   readonly logger: Pick<Log["logger"], "info" | "warn" | "error">;
-  /** The disk has failed in a worker: the whole process should end. */
+  /** The disk has failed in a worker, maybe while all end: the whole process should end, and say so by its exit code. */
   readonly onPoisoned: () => void;
 };
 
@@ -100,17 +100,14 @@ export class Fleet {
       onOver();
       this.#tellAll();
       const wasSteady = performance.now() - startedMs >= limits.steadyMs;
-      if (!this.#isEnding) this.#onDeath(worker, exit, wasSteady ? 0 : failures);
+      if (exit.code === exitCodePoisoned) this.#options.onPoisoned();
+      else if (!this.#isEnding) this.#onDeath(worker, exit, wasSteady ? 0 : failures);
     });
     return life;
   }
 
   #onDeath(worker: number, { code, signal }: WorkerExit, failures: number): void {
-    const { logger, onPoisoned } = this.#options;
-    if (code === exitCodePoisoned) {
-      onPoisoned();
-      return;
-    }
+    const { logger } = this.#options;
     const waitMs = Math.min(limits.restartMsMax, limits.restartMsMin * 2 ** failures);
     logger.warn({ worker, code, signal, waitMs }, "a worker died, and is started again");
     setTimeout(() => {
