@@ -23,6 +23,8 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #lives = new Map<number, WorkerLife>();
   readonly #ready = new Set<number>();
+  /** Of workers that wait to be started again. */
+  readonly #timers = new Set<NodeJS.Timeout>();
   #restarts = 0;
   #isEnding = false;
 
@@ -65,6 +67,8 @@ export class Fleet {
   /** Lets calls under way finish; who has not ended after `patienceMs` is ended. */
   async end(patienceMs: number): Promise<void> {
     this.#isEnding = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
     const lives = [...this.#lives.values()];
     for (const { channel } of lives) channel.tell("drain", undefined);
     const timer = setTimeout(() => {
@@ -110,9 +114,11 @@ export class Fleet {
     const { logger } = this.#options;
     const waitMs = Math.min(limits.restartMsMax, limits.restartMsMin * 2 ** failures);
     logger.warn({ worker, code, signal, waitMs }, "a worker died, and is started again");
-    setTimeout(() => {
-      if (!this.#isEnding) this.#restart(worker, failures + 1);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#restart(worker, failures + 1);
     }, waitMs);
+    this.#timers.add(timer);
   }
 
   #restart(worker: number, failures: number): void {

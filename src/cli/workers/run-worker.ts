@@ -37,7 +37,11 @@ export function runWorker(): void {
       fleet: ({ isReady }) => {
         isFleetReady = isReady;
       },
-      reload: () => void gateway?.then((running) => running.reload()),
+      reload: () =>
+        void gateway?.then(
+          (running) => running.reload(),
+          () => undefined, // It has told the primary process why it cannot start.
+        ),
       drain: () => void end(),
     },
   });
