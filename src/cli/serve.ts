@@ -26,7 +26,10 @@ export async function serve(options: ServeOptions, io: CommandIo): Promise<void>
   else await serveUntilSignal(await open(await loadConfig(options.file, knownNames), workers, false), io);
 }
 
-type Running = Pick<RunningGateway, "address" | "port" | "log" | "reload" | "close">;
+type Running = Pick<RunningGateway, "address" | "port" | "log" | "reload" | "close"> & {
+  /** Ends the other processes at once; `undefined`: there are none. */
+  readonly kill?: (() => void) | undefined;
+};
 
 /** A folder that has been used by workers has journals that this process alone would not know: it is served by workers. */
 function open(config: Config, workers: number, nextFreePort: boolean): Promise<Running> {
@@ -90,8 +93,21 @@ function toCommandError<Value>(opening: Promise<Value>): Promise<Value> {
 async function serveUntilSignal(gateway: Running, io: CommandIo): Promise<void> {
   process.on("SIGHUP", () => gateway.reload());
   if (!io.signal.aborted) await once(io.signal, "abort");
+  const { kill } = gateway;
+  if (kill !== undefined) killOnSignal(kill);
   gateway.log.logger.info("draining");
   await gateway.close();
+}
+
+/** Workers do not hear signals: they would drain on while this process is gone. */
+function killOnSignal(kill: () => void): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      kill();
+      process.removeAllListeners(signal); // The signal does now what it does by itself.
+      process.kill(process.pid, signal);
+    });
+  }
 }
 
 function welcome(gateway: Running, config: Config): string {

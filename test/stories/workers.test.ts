@@ -288,6 +288,24 @@ describe("the end of a gateway of workers", () => {
   });
 });
 
+describe("a second signal", () => {
+  it("ends all processes at once", async () => {
+    const gateway = await start();
+    const byWorker = await connectToEach(gateway);
+    const pids = [pidOf(gateway, 1), pidOf(gateway, 2)];
+    const short = { ...ask("slow"), sampling: { maxOutputTokens: 150 } }; // A drain would let it finish.
+    const stream = clientOf(byWorker, 1).stream(streamComplete, { start: { case: "request", value: short } });
+    const ended = collect(stream);
+    await waitForEvent(stream, "partDelta");
+    gateway.kill("SIGTERM");
+    await eventually(() => (gateway.lines.some((line) => line.includes('"draining"')) ? true : undefined));
+    gateway.kill("SIGTERM");
+    expect(await gateway.exited).toBeNull();
+    expect((await ended).error).toBeDefined();
+    await eventually(() => (pids.some(isAlive) ? undefined : true));
+  });
+});
+
 describe("workers whose first process was killed", () => {
   it("let their streams finish, end, and leave the folder to the next life", async () => {
     const gateway = await start();

@@ -78,6 +78,11 @@ export class Fleet {
     clearTimeout(timer);
   }
 
+  /** At once: calls under way are LOST. */
+  kill(): void {
+    for (const life of this.#lives.values()) life.kill();
+  }
+
   #begin(worker: number, failures: number): WorkerLife {
     const { desk, begin } = this.#options;
     const { life, seat, onOver } = begin(worker);

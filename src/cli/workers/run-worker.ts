@@ -13,6 +13,11 @@ import { createRemoteObjectStore } from "./remote-object-store.ts";
 import { createRemoteSlots } from "./remote-slots.ts";
 import type { WorkerChannel } from "./worker-channel.ts";
 
+const limits = {
+  /** Beyond the drain time, as the primary process would wait: last words, the journal, and events that NATS takes. */
+  endMs: 15_000,
+} as const;
+
 /** Waits for its orders; ends the process when it is done. */
 export function runWorker(): void {
   let gateway: Promise<RunningGateway> | undefined;
@@ -47,7 +52,12 @@ export function runWorker(): void {
   });
   const objects = createRemoteObjectStore(channel);
   const slots = createRemoteSlots(channel);
-  process.on("disconnect", () => void end());
+  let drainTimeoutMs = 0;
+  process.on("disconnect", () => {
+    // Nobody is left to end a worker that cannot end by itself, and the next gateway waits for its folder.
+    setTimeout(() => process.exit(1), drainTimeoutMs + limits.endMs).unref();
+    void end();
+  });
 
   function hearConnection(socket: Socket | undefined): void {
     if (socket === undefined) {
@@ -100,6 +110,7 @@ export function runWorker(): void {
 
   async function begin(start: WorkerStart): Promise<void> {
     const { config, instance } = start;
+    ({ drainTimeoutMs } = config.server);
     gateway = composeGateway(config, {
       environment: { ...process.env, LLM_GATEWAY_INSTANCE: instance },
       nextFreePort: false,

@@ -29,6 +29,8 @@ export type RunningWorkers = {
   readonly port: number;
   readonly log: Log;
   reload(): void;
+  /** Ends all workers at once, without a drain. */
+  kill(): void;
   /** No new connection, every worker drains, then what they share is closed. Safe to call twice. */
   close(): Promise<void>;
 };
@@ -144,6 +146,7 @@ async function begin(
     port,
     log,
     reload: () => fleet.reload(),
+    kill: () => fleet.kill(),
     close: () => {
       closing ??= close();
       return closing;
