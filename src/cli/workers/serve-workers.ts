@@ -12,7 +12,7 @@ import { Fleet } from "./fleet.ts";
 import { FleetMetrics } from "./fleet-metrics.ts";
 import type { AllRetired, AllRetiredOptions } from "./retired-journals.ts";
 import { openSharedState, type StateHolder } from "./shared-state.ts";
-import { toWorkerConfig } from "./worker-config.ts";
+import { sharesBelowOne, toWorkerConfig } from "./worker-config.ts";
 import { WorkerLife, type WorkerLifeOptions } from "./worker-life.ts";
 
 export type ServeWorkersOptions = {
@@ -132,6 +132,9 @@ async function begin(
     return life.channel.ask("usage", question, limits.usageMs);
   }
 
+  for (const share of sharesBelowOne(config, count)) {
+    log.logger.warn({ ...share, workers: count }, "too small to be divided: the workers together may use more");
+  }
   await fleet.start();
   log.logger.info({ address, port, version, workers: count }, "listening");
   log.flush();

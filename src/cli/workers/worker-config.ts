@@ -9,10 +9,10 @@ export function workerFolder(dataDir: string, worker: number): string {
 
 /**
  * The part of one of `count` workers: a folder of its own, and its share of what a process keeps to by itself, so that all
- * together keep to what the file says. What is counted over all workers (limits, budgets, connections of callers) stays.
+ * together keep to what the file says, but for `sharesBelowOne`. What is counted over all workers (limits, budgets, connections of callers) stays.
  */
 export function toWorkerConfig(config: Config, worker: number, count: number): Config {
-  const share = (whole: number): number => Math.max(1, Math.floor(whole / count));
+  const share = (whole: number): number => shareOf(whole, worker, count);
   const { journal } = config.usage;
   return {
     ...config,
@@ -31,4 +31,34 @@ export function toWorkerConfig(config: Config, worker: number, count: number): C
       journal: { ...journal, maxBytes: Math.max(limits.journalBytesMin, Math.floor(journal.maxBytes / count)) },
     },
   };
+}
+
+/** The first workers have what does not divide. A worker with nothing could not serve: it has one in any case. */
+function shareOf(whole: number, worker: number, count: number): number {
+  return Math.max(1, Math.floor(whole / count) + (worker <= whole % count ? 1 : 0));
+}
+
+/** A number of the file that is too small to be divided. */
+export type ShareBelowOne = { readonly setting: string; readonly configured: number; readonly together: number };
+
+/** What `count` workers exceed together, since each has one at least, or the smallest journal. */
+export function sharesBelowOne(config: Config, count: number): readonly ShareBelowOne[] {
+  const settings = [
+    ...config.providers.map(
+      ({ settings: { id }, maxConnections }) => [`providers ${id}: max_connections`, maxConnections] as const,
+    ),
+    ...config.models.flatMap(({ id, targets }) =>
+      targets.map(
+        (target) =>
+          [`models ${id}: max_concurrent_requests of ${target.id}`, target.maxConcurrentRequests ?? count] as const,
+      ),
+    ),
+  ];
+  const small = settings.filter(([, whole]) => whole < count);
+  const found = small.map(([setting, configured]) => ({ setting, configured, together: count }));
+  const { maxBytes } = config.usage.journal;
+  const bytes = limits.journalBytesMin * count;
+  return bytes <= maxBytes
+    ? found
+    : [...found, { setting: "usage.journal.max_bytes", configured: maxBytes, together: bytes }];
 }
