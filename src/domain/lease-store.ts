@@ -49,7 +49,7 @@ export interface LeaseStore {
   allow(account: Account, leaseId: string, total: bigint): void;
   /** The lease of the account was given back whole, and nothing is asked of it any more. */
   drop(account: Account): void;
-  /** What all have spent of an account; 0 for one that is not known. */
-  used(key: string): Promise<bigint>;
+  /** What all have spent of an account; 0 for one that is not known. `isShort`: as in `Account`; absent: both are looked at. */
+  used(key: string, isShort?: boolean): Promise<bigint>;
   close(): Promise<void>;
 }

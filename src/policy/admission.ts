@@ -22,7 +22,8 @@ import { createBucketGate, type LimitGate } from "./limits/limit-gate.ts";
 import { type LimitRule, toLimitRules } from "./limits/limit-rules.ts";
 import { createSlotGate, type SlotGate } from "./limits/slot-gate.ts";
 import { createSlotQuota, type SlotStore } from "./limits/slot-quota.ts";
-import { createQuota, type Quota } from "./quota.ts";
+import { createQuota, isShortPeriod, type Quota } from "./quota.ts";
+import { QuotaRefresh } from "./quota-refresh.ts";
 import { type Bound, createScopeIndex } from "./scopes.ts";
 import { createStates } from "./states.ts";
 
@@ -119,6 +120,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   const limitStates = createStates<LimitGate>();
   const slotStates = createStates<NamedSlots>();
   const quotas = createStates<Quota>();
+  const refresh = new QuotaRefresh();
   const budgetByQuota = new WeakMap<Quota, BudgetConfig>();
 
   function gatesOf(caller: Caller, endUserId: string, nowMs: number): Gates {
@@ -287,7 +289,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     async figures(budget, stateId, nowMs) {
       const period = periodAt(budget.period, nowMs);
       const key = toAccountKey("budget", budget.id, budget.scope, stateId);
-      const told = await options.store.used(`${key}.${period.id}`);
+      const told = await options.store.used(`${key}.${period.id}`, isShortPeriod(budget.period));
       const here = quotas.find(key)?.state(nowMs);
       const spent = here === undefined || here.spent < told ? told : here.spent;
       return { spent, reserved: here?.reserved ?? 0n, startsAtMs: period.startMs, resetsAtMs: period.endMs };
@@ -296,7 +298,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
       await Promise.allSettled([...quotas.values()].map((quota) => quota.report(false)));
       // Where a call goes is decided by what all have spent, also at an instance that has had no call for a while.
       const deciding = [...quotas.values()].filter((quota) => budgetByQuota.get(quota)?.fallbackModel !== undefined);
-      if (options.shared) await Promise.allSettled(deciding.map((quota) => quota.refresh(nowMs)));
+      if (options.shared) await refresh.run(deciding, nowMs);
       await quotas.sweep((quota) => quota.retire());
       await limitStates.sweep((gate) => gate.isIdleAt(nowMs));
       await slotStates.sweep(({ gate }) => gate.isIdleAt(nowMs));

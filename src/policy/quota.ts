@@ -266,7 +266,7 @@ export function createQuota(options: QuotaOptions): Quota {
     },
     async refresh(nowMs) {
       const current = termAt(nowMs);
-      const used = await options.store.used(current.account.key);
+      const used = await options.store.used(current.account.key, current.account.isShort);
       // What others have told meanwhile; an exchange that came in between knows better, and more.
       if (used <= current.used) return;
       current.used = used;
@@ -285,6 +285,11 @@ export function createQuota(options: QuotaOptions): Quota {
   };
 }
 
+/** See `Account.isShort`. */
+export function isShortPeriod(period: PeriodKind): boolean {
+  return shortPeriods.has(period);
+}
+
 const shortPeriods: ReadonlySet<PeriodKind> = new Set(["minute", "hour", "day"]);
 
 function createTerm(options: QuotaOptions, nowMs: number): Term {
@@ -294,7 +299,7 @@ function createTerm(options: QuotaOptions, nowMs: number): Term {
       key: `${options.key}.${period.id}`,
       limit: options.limit,
       endsAtMs: period.endMs,
-      isShort: shortPeriods.has(options.period),
+      isShort: isShortPeriod(options.period),
     },
     periodId: period.id,
     endMs: period.endMs,

@@ -90,8 +90,9 @@ export function createClusteredLeaseStore(options: ClusteredLeaseStoreOptions): 
     drop(account) {
       allowances?.drop(account.key);
     },
-    async used(key) {
-      const seen = await Promise.all([true, false].map(async (isShort) => read(await buckets.open(isShort), key)));
+    async used(key, isShort) {
+      const kinds = isShort === undefined ? [true, false] : [isShort];
+      const seen = await Promise.all(kinds.map(async (kind) => read(await buckets.open(kind), key)));
       return seen.reduce((sum, { record }) => sum + record.used, 0n);
     },
     async close() {

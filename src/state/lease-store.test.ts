@@ -90,6 +90,7 @@ describe.each(Object.keys(engines))("the %s engine", (name) => {
     const grant = await store.exchange(exchangeOf(account, leaseId, { spentTotal: 10n, returned: 50n }));
     expect(grant).toEqual({ leaseId, leased: 0n, used: 10n, free: 90n });
     expect(await store.used(account.key)).toBe(10n);
+    expect(await store.used(account.key, account.isShort)).toBe(10n);
     expect(await store.used(`${name}.unknown`)).toBe(0n);
   });
 
