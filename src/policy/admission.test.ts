@@ -75,6 +75,20 @@ async function refusalOf(attempt: () => Reservation | Promise<Reservation>): Pro
 
 const nothing = { inputTokens: 0, outputTokens: 0, costNanoUsd: 0n };
 
+it("a call that no budget binds is not priced, whatever limits it has", async () => {
+  const limits = [limitOf("project/search", { requestsPerMinute: 10 })];
+  const unpriced = {
+    ...requestWith(),
+    get worstCostNanoUsd(): bigint {
+      throw new Error("it was priced");
+    },
+  };
+  for (const shared of [false, true]) {
+    const reservation = await admissionWith({ limits, shared }).admit(unpriced, nowMs);
+    expect(reservation.reservedNanoUsd).toBe(0n);
+  }
+});
+
 describe("limits", () => {
   it("let a burst pass and then the rate, and say when to come again", async () => {
     const admission = admissionWith({ limits: [limitOf("project/search", { requestsPerMinute: 2 })] });

@@ -48,8 +48,8 @@ export function admitThrough(
   nowMs: number,
 ): Reservation | Promise<Reservation> {
   const tokens = { inputTokens: request.inputTokens, outputTokens: request.maxOutputTokens };
-  // A call whose price is not known still asks whether anything is left.
-  const cost = request.worstCostNanoUsd ?? 1n;
+  // A call whose price is not known still asks whether anything is left; one that no budget binds is not priced.
+  const cost = gates.budgets.length === 0 ? 0n : (request.worstCostNanoUsd ?? 1n);
   const claimed = enterLimits(gates.limits, tokens, nowMs);
   if (gates.sharedLimits.length === 0 && gates.budgets.length === 0)
     return toReservation(claimed, [], gates.budgets, 0n);
@@ -66,7 +66,7 @@ export function admitThrough(
     if (hold === undefined) return admitSlowly(gates, claimed, held, tokens, cost, nowMs);
     held.push({ hold, rule: undefined, amount: cost });
   }
-  return toReservation(claimed, held, gates.budgets, gates.budgets.length === 0 ? 0n : cost);
+  return toReservation(claimed, held, gates.budgets, cost);
 }
 
 type Tokens = { readonly inputTokens: number; readonly outputTokens: number };
@@ -115,7 +115,7 @@ async function admitSlowly(
     giveBack(local, held, nowMs);
     throw error;
   }
-  return toReservation(local, held, gates.budgets, gates.budgets.length === 0 ? 0n : cost);
+  return toReservation(local, held, gates.budgets, cost);
 }
 
 async function holdSharedLimit(
