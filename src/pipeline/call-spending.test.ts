@@ -12,6 +12,8 @@ import {
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
 import { createOpenAiProvider } from "../providers/openai/index.ts";
+import type { CallAccount, OpenAttempt } from "./call-account.ts";
+import { CallSpending } from "./call-spending.ts";
 import { openAiWire, streamScript, wholeScript } from "./testing/chat-answers.ts";
 import { RecordingAnswer, RecordingStream } from "./testing/recording-sinks.ts";
 import { settled, World } from "./testing/world.ts";
@@ -160,5 +162,27 @@ describe("a second attempt", () => {
     expect(budget.asked).toEqual([]);
     expect(world.finals[0]?.outcome).toBe(Outcome.SUCCEEDED);
     expect(world.leaks).toEqual([]);
+  });
+
+  it("counts from when it is granted, and not at all when it is not begun", async () => {
+    const asked: bigint[] = [];
+    const extend = (total: bigint): Promise<undefined> => {
+      asked.push(total);
+      return Promise.resolve(undefined);
+    };
+    const reservation = { reservedNanoUsd: 10n, cancel() {}, settle() {} };
+    const clock = { nowMs: () => 0, monotonicMs: () => 0 };
+    const spending = new CallSpending(reservation, extend, { cost: undefined } as CallAccount, clock);
+    const first = spending.share(() => 10n);
+    expect(spending.mayBegin(first)).toBeUndefined();
+    const running = spending.begin(first, { record: { outcome: AttemptOutcome.UNSPECIFIED } } as OpenAttempt);
+    // The first one asks for more in the very instant in which the second is granted.
+    await Promise.all([spending.mayBegin(spending.share(() => 7n)), running.cover(12n)]);
+    expect(asked).toEqual([17n, 19n]);
+    const third = spending.share(() => 5n);
+    const late = spending.mayBegin(third);
+    spending.withdraw(third);
+    await late;
+    expect(running.covered).toBe(24n - 7n);
   });
 });

@@ -13,7 +13,8 @@ export interface AttemptSpending {
   cover(mostNanoUsd: bigint): Promise<CallFailure | undefined>;
 }
 
-type Share = { readonly open: OpenAttempt; most: bigint };
+/** What one attempt may come to. It counts from when it is granted, which is before the attempt begins. */
+export type Share = { open: OpenAttempt | undefined; most: bigint; isGone: boolean };
 
 export class CallSpending {
   readonly #extend: NonNullable<Reservation["extend"]>;
@@ -41,34 +42,46 @@ export class CallSpending {
     return this.#underWay(undefined) > 0n;
   }
 
-  /** Before another attempt begins that may come to so much; `undefined`: it is covered, as the first one always is. */
-  mayBegin(mostNanoUsd: () => bigint): Promise<CallFailure | undefined> | undefined {
-    if (this.#shares.length === 0) return undefined;
-    const most = mostNanoUsd();
-    return this.#committed(undefined) + most <= this.#reserved ? undefined : this.#ask(undefined, most);
+  /** Of an attempt that may come to so much; the first one has all that was reserved. `mayBegin` and `begin` follow. */
+  share(mostNanoUsd: () => bigint): Share {
+    return { open: undefined, most: this.#shares.length === 0 ? this.#reserved : mostNanoUsd(), isGone: false };
   }
 
-  /** The attempt begins, at most at so much; the first one has all that was reserved. */
-  begin(open: OpenAttempt, mostNanoUsd: () => bigint): AttemptSpending {
-    const share: Share = { open, most: this.#shares.length === 0 ? this.#reserved : mostNanoUsd() };
+  /** Before the attempt begins; `undefined`: it is covered, as the first one always is. `withdraw` follows if it does not. */
+  mayBegin(share: Share): Promise<CallFailure | undefined> | undefined {
+    if (this.#shares.length > 0 && this.#committed(undefined) + share.most > this.#reserved) {
+      return this.#ask(share, share.most);
+    }
     this.#shares.push(share);
+    return undefined;
+  }
+
+  /** The attempt will not begin, also if it is granted later. */
+  withdraw(share: Share): void {
+    share.isGone = true;
+    this.#shares = this.#shares.filter((other) => other !== share);
+  }
+
+  begin(share: Share, open: OpenAttempt): AttemptSpending {
+    share.open = open;
     return new ShareSpending(
       () => this.#reserved - this.#committed(share),
-      async (most) => {
-        const failure = await this.#ask(share, most);
-        if (failure === undefined && most > share.most) share.most = most;
-        return failure;
-      },
+      (most) => this.#ask(share, most),
     );
   }
 
-  #ask(share: Share | undefined, most: bigint): Promise<CallFailure | undefined> {
+  #ask(share: Share, most: bigint): Promise<CallFailure | undefined> {
     const asked = this.#asking.then(async () => {
       const total = this.#committed(share) + most;
-      if (total <= this.#reserved) return undefined;
-      const failure = await this.#extend(total, this.#clock.nowMs());
-      if (failure === undefined) this.#reserved = total;
-      return failure;
+      if (total > this.#reserved) {
+        const failure = await this.#extend(total, this.#clock.nowMs());
+        if (failure !== undefined) return failure;
+        this.#reserved = total;
+      }
+      // Now, so that whoever asks next counts it.
+      if (most > share.most) share.most = most;
+      if (!share.isGone && !this.#shares.includes(share)) this.#shares.push(share);
+      return undefined;
     });
     this.#asking = asked.catch(() => {}); // Heard by who asked.
     return asked;
@@ -82,7 +95,8 @@ export class CallSpending {
   #underWay(except: Share | undefined): bigint {
     let sum = 0n;
     for (const share of this.#shares) {
-      if (share !== except && share.open.record.outcome === AttemptOutcome.UNSPECIFIED) sum += share.most;
+      const isOver = share.open !== undefined && share.open.record.outcome !== AttemptOutcome.UNSPECIFIED;
+      if (share !== except && !isOver) sum += share.most;
     }
     return sum;
   }

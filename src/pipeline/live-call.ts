@@ -16,7 +16,7 @@ import { authoriseMethod } from "../policy/authorise.ts";
 import type { Itinerary, PlannedTarget, RouteQuery, RouteStep } from "../routing/itinerary.ts";
 import { type CallAccount, type OpenAttempt, outcomeOfFailure } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
-import { CallSpending } from "./call-spending.ts";
+import { CallSpending, type Share } from "./call-spending.ts";
 import { estimateUsage } from "./estimated-usage.ts";
 import { failureOfStop } from "./failure-of-stop.ts";
 import { type AttemptControl, HedgedRace } from "./hedged-race.ts";
@@ -166,10 +166,11 @@ export class LiveCall {
       }
       if (this.#recorded !== undefined) await control.scope.until(this.#recorded);
       control.scope.throwIfStopped();
-      if (this.#spending !== undefined && !(await this.#isPaidFor(this.#spending, planned, control))) return undefined;
+      const share = this.#spending && (await this.#payFor(this.#spending, planned, control));
+      if (this.#spending !== undefined && share === undefined) return undefined;
       ready = prepared;
       open = this.account.beginAttempt(planned);
-      open.spending = this.#spending?.begin(open, () => this.#mostAt(planned));
+      open.spending = share && this.#spending?.begin(share, open);
       this.itinerary.started(planned, this.parts.clock.nowMs());
       return { answer: await attempt(ready, open, control) };
     } catch (error) {
@@ -180,14 +181,22 @@ export class LiveCall {
     }
   }
 
-  /** False: a second attempt beside the first would cost more than the budget has; the first one goes on alone. */
-  async #isPaidFor(spending: CallSpending, planned: PlannedTarget, { scope }: AttemptControl): Promise<boolean> {
-    const asked = spending.mayBegin(() => this.#mostAt(planned));
-    const refusal = asked === undefined ? undefined : await scope.until(asked);
-    if (refusal === undefined) return true;
+  /** `undefined`: a second attempt beside the first would cost more than the budget has; the first one goes on alone. */
+  async #payFor(spending: CallSpending, planned: PlannedTarget, { scope }: AttemptControl): Promise<Share | undefined> {
+    const share = spending.share(() => this.#mostAt(planned));
+    const asked = spending.mayBegin(share);
+    if (asked === undefined) return share;
+    let refusal: CallFailure | undefined;
+    try {
+      refusal = await scope.until(asked);
+    } catch (error) {
+      spending.withdraw(share);
+      throw error;
+    }
+    if (refusal === undefined) return share;
     if (!spending.isShared) throw withAttempts(refusal, this.account.attempts);
     this.itinerary.cancelled(planned, this.parts.clock.nowMs());
-    return false;
+    return undefined;
   }
 
   /** As admission reserves it: a call whose price is not known only asks whether anything is left. */
