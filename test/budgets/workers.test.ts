@@ -13,6 +13,8 @@ import { type CountingProvider, costOfCall, startProvider, usageOfCall } from ".
 const calls = 6_000;
 const connections = 12;
 const callersOfEach = 20;
+/** The rest was leased by the two that are killed, and counts as spent: how much that is depends on the instant. */
+const servedShareMin = 0.95;
 /** After so many refusals in a row, a caller believes that nothing is left. */
 const refusalsMax = 4;
 
@@ -107,7 +109,7 @@ describe("four workers without NATS", () => {
       await spending;
       const served = provider.served - before;
       expect(served).toBeLessThanOrEqual(calls);
-      expect(served).toBeGreaterThanOrEqual(calls * 0.97);
+      expect(served).toBeGreaterThanOrEqual(calls * servedShareMin);
       const [asked] = clients;
       const billed = asked === undefined ? new Set() : await billedIds(asked, secret);
       expect([...answers].filter((id) => !billed.has(id))).toEqual([]);
