@@ -31,8 +31,8 @@ class SlowBudget {
   get parts() {
     return {
       admission: {
-        admit: ({ worstCostNanoUsd = 0n }: { readonly worstCostNanoUsd: bigint | undefined }) => {
-          this.reserved = worstCostNanoUsd;
+        admit: ({ worstCostNanoUsd }: { readonly worstCostNanoUsd: () => bigint | undefined }) => {
+          this.reserved = worstCostNanoUsd() ?? 0n;
           return {
             reservedNanoUsd: this.reserved,
             extend: (total: bigint) => {

@@ -409,18 +409,16 @@ export class LiveCall {
         atMs: this.parts.clock.nowMs(),
       });
     this.#worstOf = worstOf;
-    return new PricedWhenAsked(
-      {
-        caller: account.identity.caller,
-        endUserId: request.endUserId,
-        model: request.model,
-        inputTokens: account.inputTokensEstimated,
-        maxOutputTokens,
-        deadlineMs: this.deadlineMs,
-        priority: priorityByTier[request.serviceTier] ?? 1,
-      },
-      () => worstOf(itinerary.candidates),
-    );
+    return {
+      caller: account.identity.caller,
+      endUserId: request.endUserId,
+      model: request.model,
+      inputTokens: account.inputTokensEstimated,
+      maxOutputTokens,
+      deadlineMs: this.deadlineMs,
+      priority: priorityByTier[request.serviceTier] ?? 1,
+      worstCostNanoUsd: () => worstOf(itinerary.candidates),
+    };
   }
 
   #giveUp(step: Extract<RouteStep, { kind: "give-up" }>): CallFailure {
@@ -430,33 +428,6 @@ export class LiveCall {
       });
     }
     return step.toFailure(this.account.attempts);
-  }
-}
-
-/** Prices the call only when something binds it. A class, for docs/decisions/0011. */
-class PricedWhenAsked implements AdmissionRequest {
-  readonly caller: AdmissionRequest["caller"];
-  readonly endUserId: string;
-  readonly model: string;
-  readonly inputTokens: number;
-  readonly maxOutputTokens: number;
-  readonly deadlineMs: number | undefined;
-  readonly priority: number;
-  readonly #worstCost: () => bigint | undefined;
-
-  constructor(known: Omit<AdmissionRequest, "worstCostNanoUsd">, worstCost: () => bigint | undefined) {
-    this.caller = known.caller;
-    this.endUserId = known.endUserId;
-    this.model = known.model;
-    this.inputTokens = known.inputTokens;
-    this.maxOutputTokens = known.maxOutputTokens;
-    this.deadlineMs = known.deadlineMs;
-    this.priority = known.priority;
-    this.#worstCost = worstCost;
-  }
-
-  get worstCostNanoUsd(): bigint | undefined {
-    return this.#worstCost();
   }
 }
 

@@ -184,8 +184,8 @@ export type AdmissionRequest = {
   readonly model: string;
   readonly inputTokens: number;
   readonly maxOutputTokens: number;
-  /** Worst case at the dearest permitted target; `undefined`: no price known. */
-  readonly worstCostNanoUsd: bigint | undefined;
+  /** Worst case at the dearest permitted target; `undefined`: no price known. Asked only when a budget binds the call. */
+  readonly worstCostNanoUsd: () => bigint | undefined;
   /** Unix milliseconds after which waiting is pointless; `undefined`: no deadline. */
   readonly deadlineMs: number | undefined;
   /** Who waits goes in this order: 2 for the service tier "priority", 0 for "flex" and "batch", 1 for all others. */

@@ -56,7 +56,7 @@ function requestFor(worst: number): AdmissionRequest {
     model: "m",
     inputTokens: 1,
     maxOutputTokens: 1,
-    worstCostNanoUsd,
+    worstCostNanoUsd: () => worstCostNanoUsd,
     deadlineMs: undefined,
     priority: 1,
   };

@@ -21,7 +21,7 @@ function request(projectId: string, priority = 1, deadlineMs?: number): Admissio
     model: "m",
     inputTokens: 1,
     maxOutputTokens: 1,
-    worstCostNanoUsd: 0n,
+    worstCostNanoUsd: () => 0n,
     deadlineMs,
     priority,
   };

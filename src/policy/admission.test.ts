@@ -48,7 +48,7 @@ function requestWith(change: Partial<AdmissionRequest> = {}): AdmissionRequest {
     model: "m",
     inputTokens: 100,
     maxOutputTokens: 50,
-    worstCostNanoUsd: 10n,
+    worstCostNanoUsd: () => 10n,
     deadlineMs: undefined,
     priority: 1,
     ...change,
@@ -79,7 +79,7 @@ it("a call that no budget binds is not priced, whatever limits it has", async ()
   const limits = [limitOf("project/search", { requestsPerMinute: 10 })];
   const unpriced = {
     ...requestWith(),
-    get worstCostNanoUsd(): bigint {
+    worstCostNanoUsd: (): bigint => {
       throw new Error("it was priced");
     },
   };
@@ -210,7 +210,7 @@ describe("budgets", () => {
 
   it("reserve the worst case and settle to the truth", async () => {
     const admission = admissionWith({ budgets: [hard] });
-    const reservation = await admission.admit(requestWith({ worstCostNanoUsd: 100n }), nowMs);
+    const reservation = await admission.admit(requestWith({ worstCostNanoUsd: () => 100n }), nowMs);
     expect(reservation.reservedNanoUsd).toBe(100n);
     const refusal = await refusalOf(() => admission.admit(requestWith(), nowMs));
     expect(refusal).toMatchObject({
@@ -222,8 +222,8 @@ describe("budgets", () => {
     });
     expect(refusal.facts.retryAfterMs).toBeUndefined();
     reservation.settle({ ...nothing, costNanoUsd: 40n }, nowMs);
-    expect(await admission.admit(requestWith({ worstCostNanoUsd: 60n }), nowMs)).toBeDefined();
-    await refusalOf(() => admission.admit(requestWith({ worstCostNanoUsd: 1n }), nowMs));
+    expect(await admission.admit(requestWith({ worstCostNanoUsd: () => 60n }), nowMs)).toBeDefined();
+    await refusalOf(() => admission.admit(requestWith({ worstCostNanoUsd: () => 1n }), nowMs));
     expect(admission.state(caller, { model: "m", endUserId: "" }, nowMs)).toMatchObject([
       { spent: 40n, reserved: 60n, limit: 100n },
     ]);
@@ -231,7 +231,7 @@ describe("budgets", () => {
 
   it("begin afresh with the next period", async () => {
     const admission = admissionWith({ budgets: [hard] });
-    await admission.admit(requestWith({ worstCostNanoUsd: 100n }), nowMs);
+    await admission.admit(requestWith({ worstCostNanoUsd: () => 100n }), nowMs);
     await refusalOf(() => admission.admit(requestWith(), Date.parse("2026-11-30T23:59:59Z")));
     expect(await admission.admit(requestWith(), Date.parse("2026-12-01T00:00:00Z"))).toBeDefined();
   });
@@ -245,7 +245,7 @@ describe("budgets", () => {
       ],
     });
     for (let call = 0; call < 20; call++) {
-      await refusalOf(() => admission.admit(requestWith({ worstCostNanoUsd: 21n }), nowMs));
+      await refusalOf(() => admission.admit(requestWith({ worstCostNanoUsd: () => 21n }), nowMs));
     }
     const states = admission.state(caller, { model: "m", endUserId: "" }, nowMs);
     expect(states.map(({ name, spent, reserved }) => [name, spent, reserved])).toEqual([
@@ -265,24 +265,24 @@ describe("budgets", () => {
 
   it("let calls without a known price pass only while something is left", async () => {
     const admission = admissionWith({ budgets: [hard] });
-    expect(await admission.admit(requestWith({ worstCostNanoUsd: undefined }), nowMs)).toBeDefined();
-    await admission.admit(requestWith({ worstCostNanoUsd: 99n }), nowMs);
-    await refusalOf(() => admission.admit(requestWith({ worstCostNanoUsd: undefined }), nowMs));
+    expect(await admission.admit(requestWith({ worstCostNanoUsd: () => undefined }), nowMs)).toBeDefined();
+    await admission.admit(requestWith({ worstCostNanoUsd: () => 99n }), nowMs);
+    await refusalOf(() => admission.admit(requestWith({ worstCostNanoUsd: () => undefined }), nowMs));
   });
 
   it("stay spent over a restart, clean or not", async () => {
     const admission = admissionWith({ budgets: [hard] });
-    const reservation = await admission.admit(requestWith({ worstCostNanoUsd: 70n }), nowMs);
+    const reservation = await admission.admit(requestWith({ worstCostNanoUsd: () => 70n }), nowMs);
     reservation.settle({ ...nothing, costNanoUsd: 70n }, nowMs);
     await admission.close();
     await store.close();
     store = openEmbeddedLeaseStore({ dataDir }, nowMs);
     const second = admissionWith({ budgets: [hard] });
-    await refusalOf(() => second.admit(requestWith({ worstCostNanoUsd: 31n }), nowMs));
-    await second.admit(requestWith({ worstCostNanoUsd: 30n }), nowMs);
+    await refusalOf(() => second.admit(requestWith({ worstCostNanoUsd: () => 31n }), nowMs));
+    await second.admit(requestWith({ worstCostNanoUsd: () => 30n }), nowMs);
     await store.close(); // Without giving anything back, as after a crash: the call may have cost all that it reserved.
     store = openEmbeddedLeaseStore({ dataDir }, nowMs);
-    await refusalOf(() => admissionWith({ budgets: [hard] }).admit(requestWith({ worstCostNanoUsd: 1n }), nowMs));
+    await refusalOf(() => admissionWith({ budgets: [hard] }).admit(requestWith({ worstCostNanoUsd: () => 1n }), nowMs));
   });
 
   it("are not kept by two gateways in one folder", () => {

@@ -49,7 +49,7 @@ export function admitThrough(
 ): Reservation | Promise<Reservation> {
   const tokens = { inputTokens: request.inputTokens, outputTokens: request.maxOutputTokens };
   // A call whose price is not known still asks whether anything is left; one that no budget binds is not priced.
-  const cost = gates.budgets.length === 0 ? 0n : (request.worstCostNanoUsd ?? 1n);
+  const cost = gates.budgets.length === 0 ? 0n : (request.worstCostNanoUsd() ?? 1n);
   const claimed = enterLimits(gates.limits, tokens, nowMs);
   if (gates.sharedLimits.length === 0 && gates.budgets.length === 0)
     return toReservation(claimed, [], gates.budgets, 0n);

@@ -60,7 +60,7 @@ function requestOf(keyId: string, change: Partial<AdmissionRequest> = {}): Admis
     model: "m",
     inputTokens: 1,
     maxOutputTokens: 1,
-    worstCostNanoUsd: 10n,
+    worstCostNanoUsd: () => 10n,
     deadlineMs: undefined,
     priority: 1,
     ...change,

@@ -127,7 +127,7 @@ class World {
           model: "m",
           inputTokens: 1,
           maxOutputTokens: 1,
-          worstCostNanoUsd: amount,
+          worstCostNanoUsd: () => amount,
           deadlineMs: undefined,
           priority: 1,
         },
