@@ -85,7 +85,7 @@ export async function serveCalls(
     if (request instanceof IncomingMessage) {
       joinCredentials(request.headers, request.rawHeaders);
     }
-    if (isGrpcOverHttp1(request)) {
+    if (request.httpVersionMajor < 2 && isGrpc(request.headers)) {
       sendText(response, 505, "gRPC needs HTTP/2; gRPC-Web and Connect are served over HTTP/1.1\n");
     } else if (!connect(request, response) && !answerHttp(request, response, state, metrics)) {
       answerUnknown(request, response);
@@ -132,8 +132,7 @@ function registerAll(router: ConnectRouter, register: ServedCalls["register"], s
 
 /** A method that does not exist is UNIMPLEMENTED for gRPC clients, with the details that every failure has. */
 function answerUnknown(request: NodeRequest, response: NodeResponse): void {
-  const contentType = request.headers["content-type"] ?? "";
-  if (request instanceof Http2Request && /^application\/grpc(?:$|[+;])/.test(contentType)) {
+  if (request instanceof Http2Request && isGrpc(request.headers)) {
     const failure = new CallFailure(ErrorReason.FEATURE_DISABLED, "no such method");
     new GrpcReply(request.stream, grpcType).fail(failure);
     return;
@@ -141,9 +140,9 @@ function answerUnknown(request: NodeRequest, response: NodeResponse): void {
   sendText(response, 404, "not found\n");
 }
 
-function isGrpcOverHttp1({ httpVersionMajor, headers }: NodeRequest): boolean {
-  const contentType = headers["content-type"] ?? "";
-  return httpVersionMajor < 2 && /^application\/grpc(?:$|[+;])/.test(contentType);
+/** Not gRPC-Web, whose type begins alike. */
+function isGrpc(headers: IncomingHttpHeaders): boolean {
+  return /^application\/grpc(?:$|[+;])/.test(headers["content-type"] ?? "");
 }
 
 function refuseHeaders(stream: Stream, headers: IncomingHttpHeaders): void {
