@@ -7,8 +7,8 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchSecret, writeBenchConfig } from "./config.ts";
-import { startNode } from "./load/children.ts";
 import { cpuMicros } from "./load/cpu-of-process.ts";
+import { startGatewayChild, startSimulatorChild } from "./load/stand.ts";
 
 const seconds = Number(process.argv[2] ?? 5);
 const messages = [
@@ -45,19 +45,14 @@ function ghzPath(): string {
 
 const ghz = ghzPath();
 const folder = mkdtempSync(join(tmpdir(), "llm-gateway-ghz-"));
-const simulator = await startNode({ name: "simulator", core: 1, args: ["bench/simulator.ts"] });
+const simulator = await startSimulatorChild();
 const config = writeBenchConfig({
   folder,
   simulator: `http://127.0.0.1:${simulator.port}`,
   nats: undefined,
   durability: "fsync",
 });
-const gateway = await startNode({
-  name: "gateway",
-  core: 0,
-  args: ["src/main.ts", "serve", "--config", config],
-  env: { ...process.env, BENCH_PROVIDER_KEY: "bench-provider-key" },
-});
+const gateway = await startGatewayChild({ config });
 try {
   for (const profile of profiles) {
     run(profile, 2);

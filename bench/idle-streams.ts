@@ -10,8 +10,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Role, StreamCompleteRequestSchema } from "../src/contract.ts";
 import { benchSecret } from "./config.ts";
 import { idleConfig } from "./idle-config.ts";
-import { type Child, startNode } from "./load/children.ts";
+import type { Child } from "./load/children.ts";
 import { type Memory, memoryOf } from "./load/memory-of.ts";
+import { startGatewayChild, startSimulatorChild } from "./load/stand.ts";
 
 const streamsMax = 15_000;
 const count = Math.min(streamsMax, Number(process.argv[2] ?? 10_000));
@@ -25,15 +26,14 @@ const memoryFile = process.env["BENCH_MEMORY_FILE"] ?? join(folder, "memory.json
 const children: Child[] = [];
 const sessions: ClientHttp2Session[] = [];
 try {
-  const simulator = await startNode({ name: "simulator", core: 1, args: ["bench/simulator.ts"] });
+  const simulator = await startSimulatorChild();
   children.push(simulator);
   const config = join(folder, "gateway.yaml");
   writeFileSync(config, idleConfig(`http://127.0.0.1:${simulator.port}`, streamsMax + warmUpCount));
-  const gateway = await startNode({
-    name: "gateway",
-    core: 0,
-    args: ["--expose-gc", "--import", "./bench/load/memory-on-signal.ts", "src/main.ts", "serve", "--config", config],
-    env: { ...process.env, BENCH_PROVIDER_KEY: "bench-provider-key", BENCH_MEMORY_FILE: memoryFile },
+  const gateway = await startGatewayChild({
+    config,
+    nodeArgs: ["--expose-gc", "--import", "./bench/load/memory-on-signal.ts"],
+    env: { BENCH_MEMORY_FILE: memoryFile },
   });
   children.push(gateway);
   for (let index = 0; index < connections; index++) sessions.push(await open(gateway.port));

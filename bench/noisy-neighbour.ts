@@ -11,6 +11,7 @@ import { type Child, startNode } from "./load/children.ts";
 import { residentBytes } from "./load/cpu-of-process.ts";
 import { createGrpcTarget } from "./load/grpc-target.ts";
 import { measureLatency } from "./load/measure.ts";
+import { startGatewayChild, startSimulatorChild } from "./load/stand.ts";
 import { quantile } from "./load/statistics.ts";
 import { neighbourConfig, neighbourSecrets } from "./neighbour-config.ts";
 
@@ -21,22 +22,17 @@ const secondsOfRound = 6;
 const folder = mkdtempSync(join(tmpdir(), "llm-gateway-neighbour-"));
 const children: Child[] = [];
 try {
-  const simulator = await startNode({ name: "simulator", core: 1, args: ["bench/simulator.ts"] });
+  const simulator = await startSimulatorChild();
   children.push(simulator);
   // Only the gateway is shared: the noisy one's client and provider stand behind the quiet one's on their core.
-  const theirs = await startNode({ name: "simulator", core: 1, niceness: 19, args: ["bench/simulator.ts"] });
+  const theirs = await startSimulatorChild(19);
   children.push(theirs);
   const config = join(folder, "gateway.yaml");
   writeFileSync(
     config,
     neighbourConfig({ quiet: `http://127.0.0.1:${simulator.port}`, noisy: `http://127.0.0.1:${theirs.port}` }),
   );
-  const gateway = await startNode({
-    name: "gateway",
-    core: 0,
-    args: ["src/main.ts", "serve", "--config", config],
-    env: { ...process.env, BENCH_PROVIDER_KEY: "bench-provider-key" },
-  });
+  const gateway = await startGatewayChild({ config });
   children.push(gateway);
   const shape = { connections: 1, perConnection: 1 };
   const parts = [{ content: { case: "text" as const, value: { text: "What is a gateway for?" } } }];

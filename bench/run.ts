@@ -23,6 +23,7 @@ import { createGrpcTarget } from "./load/grpc-target.ts";
 import { createHttpTarget } from "./load/http-target.ts";
 import type { LoadTarget } from "./load/load.ts";
 import { type Measured, measure, measureLatency } from "./load/measure.ts";
+import { gatewayCore, startGatewayChild, startSimulatorChild } from "./load/stand.ts";
 import { median, medianAndRange, quantile } from "./load/statistics.ts";
 import { type Profile, profiles } from "./profiles.ts";
 
@@ -41,8 +42,6 @@ const { values: options } = parseArgs({
 const isQuick = options.quick || options.gate;
 const rounds = Number(options.rounds ?? (isQuick ? 3 : 5));
 const nodeArgs = options["node-args"].split(" ").filter((arg) => arg !== "");
-const gatewayCore = 0;
-const loadCore = 1;
 const messages = [
   { role: "user", content: "Tell me in one sentence what a gateway between services and models is for." },
 ];
@@ -64,7 +63,7 @@ try {
 }
 
 async function main(): Promise<void> {
-  const simulator = await child("simulator", loadCore, ["bench/simulator.ts"]);
+  const simulator = await kept(startSimulatorChild());
   const nats = options["no-nats"] ? undefined : await startNats();
   if (nats !== undefined) {
     children.push(nats);
@@ -81,11 +80,10 @@ async function main(): Promise<void> {
     nats: nats?.url,
     durability: options.durability,
   });
-  const relay = await child("relay", gatewayCore, ["bench/relay.ts", `http://127.0.0.1:${simulator.port}`]);
-  const gateway = await child("gateway", gatewayCore, [...nodeArgs, "src/main.ts", "serve", "--config", config], {
-    ...process.env,
-    BENCH_PROVIDER_KEY: "bench-provider-key",
-  });
+  const relay = await kept(
+    startNode({ name: "relay", core: gatewayCore, args: ["bench/relay.ts", `http://127.0.0.1:${simulator.port}`] }),
+  );
+  const gateway = await kept(startGatewayChild({ config, nodeArgs }));
 
   const rows: Row[] = [];
   for (const profile of profiles(isQuick)) {
@@ -110,8 +108,9 @@ async function main(): Promise<void> {
   if (options.gate) gate(rows);
 }
 
-async function child(name: string, core: number, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Child> {
-  const started = await startNode({ name, core, args, env });
+/** Ended with the bench. */
+async function kept(starting: Promise<Child>): Promise<Child> {
+  const started = await starting;
   children.push(started);
   return started;
 }

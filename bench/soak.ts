@@ -10,9 +10,10 @@ import { parseArgs } from "node:util";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CompleteRequestSchema, Role, StreamCompleteRequestSchema } from "../src/contract.ts";
 import { benchSecret, gatewayModel, writeBenchConfig } from "./config.ts";
-import { type Child, startNode } from "./load/children.ts";
+import type { Child } from "./load/children.ts";
 import { residentBytesOfTree, treeOf } from "./load/process-tree.ts";
 import { slopeOf } from "./load/slope.ts";
+import { startGatewayChild, startSimulatorChild } from "./load/stand.ts";
 
 const { values } = parseArgs({
   options: {
@@ -40,7 +41,7 @@ const folder = mkdtempSync(join(tmpdir(), "llm-gateway-soak-"));
 const children: Child[] = [];
 const sessions: ClientHttp2Session[] = [];
 try {
-  const simulator = await startNode({ name: "simulator", core: 1, args: ["bench/simulator.ts"] });
+  const simulator = await startSimulatorChild();
   children.push(simulator);
   const config = writeBenchConfig({
     folder,
@@ -48,12 +49,7 @@ try {
     nats: undefined,
     durability: "fsync",
   });
-  const gateway = await startNode({
-    name: "gateway",
-    core: 0,
-    args: ["src/main.ts", "serve", "--config", config, "--workers", values.workers],
-    env: { ...process.env, BENCH_PROVIDER_KEY: "bench-provider-key" },
-  });
+  const gateway = await startGatewayChild({ config, args: ["--workers", values.workers] });
   children.push(gateway);
   for (let index = 0; index < 8; index += 1) sessions.push(connect(`http://127.0.0.1:${gateway.port}`));
   await soak(gateway);

@@ -15,6 +15,7 @@ import { openLedger } from "../src/ledger/ledger.ts";
 import { UsageReader } from "../src/ledger/usage-index/usage-reader.ts";
 import { writeBenchConfig } from "./config.ts";
 import { cpuMicros } from "./load/cpu-of-process.ts";
+import { gatewayEnv } from "./load/stand.ts";
 import { medianAndRange } from "./load/statistics.ts";
 
 const events = Number(process.argv[2] ?? 1_000_000);
@@ -61,7 +62,7 @@ async function startOnce(config: string): Promise<Start> {
   const startedMs = performance.now();
   const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", config], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, BENCH_PROVIDER_KEY: "bench-provider-key" },
+    env: gatewayEnv,
   });
   const port = await new Promise<number>((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {

@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CompleteRequestSchema, Role } from "../src/contract.ts";
 import { benchSecret, gatewayModel, writeBenchConfig } from "./config.ts";
-import { type Child, startNode } from "./load/children.ts";
+import type { Child } from "./load/children.ts";
 import { createGrpcTarget } from "./load/grpc-target.ts";
 import { runLoad } from "./load/load.ts";
 import { cpuMicrosOfTree, residentBytesOfTree } from "./load/process-tree.ts";
+import { startGatewayChild, startSimulatorChild } from "./load/stand.ts";
 import { medianAndRange } from "./load/statistics.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -19,7 +20,7 @@ const shape = { connections: 8, perConnection: 8 };
 const folder = mkdtempSync(join(tmpdir(), "llm-gateway-workers-"));
 const children: Child[] = [];
 try {
-  const simulator = await startNode({ name: "simulator", core: 1, args: ["bench/simulator.ts"] });
+  const simulator = await startSimulatorChild();
   children.push(simulator);
   const kinds = [
     { name: "one process", args: [] },
@@ -35,12 +36,7 @@ try {
       nats: undefined,
       durability: "os",
     });
-    const gateway = await startNode({
-      name,
-      core: 0,
-      args: ["src/main.ts", "serve", "--config", config, ...args],
-      env: { ...process.env, BENCH_PROVIDER_KEY: "bench-provider-key" },
-    });
+    const gateway = await startGatewayChild({ name, config, args });
     children.push(gateway);
     const parts = [{ content: { case: "text" as const, value: { text: "What is a gateway for?" } } }];
     const message = create(CompleteRequestSchema, {
