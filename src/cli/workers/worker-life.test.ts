@@ -1,8 +1,5 @@
 import { expect, it } from "vitest";
-import { demoConfig } from "../../config/demo-config.ts";
-import { knownNames } from "../known-names.ts";
-import type { WorkerLifeOptions } from "./worker-life.ts";
-import { WorkerLife } from "./worker-life.ts";
+import { beginLife } from "./testing/begin-life.ts";
 
 /** The file that `fork` runs, which is this program's for as long as the test lasts. */
 function withoutExecutable<Value>(run: () => Value): Value {
@@ -16,37 +13,7 @@ function withoutExecutable<Value>(run: () => Value): Value {
 }
 
 it("says that a process that could not be started is over", async () => {
-  const none = (): never => expect.fail("nobody asks");
-  const answer: WorkerLifeOptions["answer"] = {
-    exchange: none,
-    used: none,
-    slots: none,
-    objectGet: none,
-    objectList: none,
-    objectPut: none,
-    objectDelete: none,
-    objectWatch: none,
-    usageShards: none,
-    usage: none,
-    metrics: none,
-  };
-  const config = demoConfig({
-    simulatorUrl: "http://127.0.0.1:1",
-    dataDir: "/absent",
-    keySecret: "llmg_demo",
-    environment: {},
-    known: knownNames,
-  });
-  const start = { worker: 1, instance: "test-1", address: "127.0.0.1", port: 1 };
-  const life = withoutExecutable(
-    () =>
-      new WorkerLife({
-        start: { ...start, config },
-        answer,
-        hear: { closed: none, slotsReturned: none },
-        onLines: none,
-      }),
-  );
+  const life = withoutExecutable(() => beginLife(1, "/absent"));
   await expect(life.ready).rejects.toThrow("ENOENT");
   expect(await life.exited).toEqual({ code: null, signal: null });
 });
