@@ -1,6 +1,7 @@
 // The door between `server/` and the life of a call: authenticates, names the call, keeps the list of what is running.
+
+import { LiveSet } from "../domain/live-set.ts";
 import type { Caller } from "../domain/principal.ts";
-import { Roster } from "../domain/roster.ts";
 import { CallAccount } from "./call-account.ts";
 import { CallScope, Stopped } from "./call-scope.ts";
 import { GatewayCall } from "./gateway-call.ts";
@@ -12,7 +13,7 @@ import { defaultReplayLimits, type ReplayLimits, ReplayStore } from "./replay/re
 
 export class CompletionGateway implements Gateway {
   readonly #parts: PipelineParts;
-  readonly #running = new Roster<LiveCall>();
+  readonly #running = new LiveSet<LiveCall>();
   readonly #replays: ReplayStore;
   #draining = false;
   #onIdle: (() => void) | undefined;

@@ -4,7 +4,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
-import { Roster } from "../../domain/roster.ts";
+import { LiveSet } from "../../domain/live-set.ts";
 import type { CallHandle } from "../../pipeline/ports.ts";
 import { expandGzip } from "../expand-gzip.ts";
 import type { Stream, StreamListener } from "../http2/stream.ts";
@@ -28,7 +28,7 @@ export type GrpcCallsOptions = {
 /** The calls in flight on this path. */
 export class GrpcCalls {
   readonly #options: GrpcCallsOptions;
-  readonly #calls = new Roster<GrpcCall>();
+  readonly #calls = new LiveSet<GrpcCall>();
   readonly #turns = new FairTurns();
 
   constructor(options: GrpcCallsOptions) {
@@ -79,7 +79,7 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   readonly #reply: GrpcReply;
   readonly #options: GrpcCallsOptions;
   readonly #reader: MessageReader;
-  readonly #calls: Roster<GrpcCall>;
+  readonly #calls: LiveSet<GrpcCall>;
   /** Its own, in `calls`. */
   seat = -1;
   #readFailure: CallFailure | undefined;
@@ -99,7 +99,7 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     reply: GrpcReply,
     encoding: MessageEncoding,
     options: GrpcCallsOptions,
-    calls: Roster<GrpcCall>,
+    calls: LiveSet<GrpcCall>,
     turns: FairTurns,
   ) {
     this.#stream = stream;

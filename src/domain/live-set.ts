@@ -4,7 +4,7 @@
  * lived long enough to be moved to the old generation then keeps all later ones, and what stood in them, until the next full
  * collection: with 64 calls in flight 13 kB of each call (Node 24, 2026-11-25). Here a place is cleared and used again.
  */
-export class Roster<Member extends object> {
+export class LiveSet<Member extends object> {
   readonly #seats: (Member | undefined)[] = [];
   readonly #free: number[] = [];
 
