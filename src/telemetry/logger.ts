@@ -31,6 +31,8 @@ export interface Log {
  * it carries, and sonic-boom measures everything it holds with each line that it is given (90 kB of garbage a call).
  */
 const gatheredLengthMax = 32 * 1024;
+/** More than is handed over at once: what the destination holds leaves when it is told to, and at the end in this thread. */
+const heldBytesMax = 200 * 1024;
 /** Past this many bytes that nobody reads, lines are dropped and counted. */
 const backlogBytesMax = 16 * 1024 * 1024;
 /** Longer than what is gathered, so that it leaves in one piece. */
@@ -71,6 +73,7 @@ const secretFields = [
 export function createLog(options: LogOptions): Log {
   const destination = pino.destination({
     dest: options.descriptor,
+    minLength: heldBytesMax,
     maxLength: backlogBytesMax,
     maxWrite: writeBytesMax,
     sync: false,
@@ -81,11 +84,15 @@ export function createLog(options: LogOptions): Log {
   });
   let lines: string[] = [];
   let gatheredLength = 0;
-  const release = () => {
+  const handOver = () => {
     if (lines.length === 0) return;
     destination.write(lines.join(""));
     lines = [];
     gatheredLength = 0;
+  };
+  const release = () => {
+    handOver();
+    destination.flush();
   };
   const writeLine = (line: string) => {
     lines.push(line);
@@ -95,7 +102,7 @@ export function createLog(options: LogOptions): Log {
   const timer = setInterval(release, flushIntervalMs);
   timer.unref();
   const flush = () => {
-    release();
+    handOver();
     flushNow(destination);
   };
   process.once("exit", flush);
