@@ -104,23 +104,31 @@ export function createQuota(options: QuotaOptions): Quota {
 
   function retire(old: Term): void {
     old.isRetired = true;
-    tellLater(old, availableIn(old.share));
+    tellLater(old);
   }
 
   /** A report may fail: the store then counts the lease as spent, which is safe. */
-  function tellLater(old: Term, returned: bigint): void {
-    exchange(old, 0n, 0n, returned > 0n ? returned : 0n).catch(ignoreUnreachable);
+  function tellLater(old: Term): void {
+    exchange(old, 0n, 0n, "return-rest").catch(ignoreUnreachable);
   }
 
-  function exchange(of: Term, need: bigint, want: bigint, returned: bigint): Promise<LeaseGrant> {
-    const next = of.lastExchange.then(() => exchangeNow(of, need, want, returned));
+  function exchange(of: Term, need: bigint, want: bigint, rest: "keep-rest" | "return-rest"): Promise<LeaseGrant> {
+    const next = of.lastExchange.then(() => exchangeNow(of, need, want, rest));
     of.lastExchange = next.catch(ignoreUnreachable);
     return next;
   }
 
-  async function exchangeNow(of: Term, need: bigint, want: bigint, returned: bigint): Promise<LeaseGrant> {
+  /** What is returned is counted here and not before: calls go on while an earlier exchange is waited for. */
+  async function exchangeNow(
+    of: Term,
+    need: bigint,
+    want: bigint,
+    rest: "keep-rest" | "return-rest",
+  ): Promise<LeaseGrant> {
     const { leaseId, spentTotal } = of.share;
-    if (returned > 0n) of.share.leased -= returned; // Not to be spent while the answer is under way.
+    const available = availableIn(of.share);
+    const returned = rest === "return-rest" && available > 0n ? available : 0n;
+    of.share.leased -= returned; // Not to be spent while the answer is under way.
     const grant = await options.store.exchange({ account: of.account, leaseId, spentTotal, returned, need, want });
     exchangedIn(of.share, spentTotal, grant);
     allow(of);
@@ -149,7 +157,7 @@ export function createQuota(options: QuotaOptions): Quota {
         settleIn(of.share, epoch, amount, actual);
         allow(of); // A call may have cost more than it had reserved.
         onSpent?.(of.used + untoldIn(of.share), of.periodId);
-        if (of.isRetired && of.share.reserved === 0n) tellLater(of, availableIn(of.share));
+        if (of.isRetired && of.share.reserved === 0n) tellLater(of);
       },
     };
   }
@@ -180,7 +188,7 @@ export function createQuota(options: QuotaOptions): Quota {
     let wanted = slice;
     for (const { amount } of waiting) wanted += amount;
     try {
-      await exchange(current, first.amount - available, wanted, 0n);
+      await exchange(current, first.amount - available, wanted, "keep-rest");
     } catch {
       // The reason is the store's to log; to the caller only the outcome matters.
       return { because: "unreachable", resetsAtMs: current.endMs };
@@ -201,7 +209,7 @@ export function createQuota(options: QuotaOptions): Quota {
   function askAhead(current: Term, nowMs: number): void {
     const isLow = availableIn(current.share) < slice / 4n;
     if (!isLow || current.free === 0n || nowMs < current.refusedUntilMs || exchanging !== undefined) return;
-    exchanging = exchange(current, 0n, slice, 0n)
+    exchanging = exchange(current, 0n, slice, "keep-rest")
       .then(() => {}, ignoreUnreachable)
       .finally(() => {
         exchanging = undefined;
@@ -214,9 +222,9 @@ export function createQuota(options: QuotaOptions): Quota {
     if (term === undefined) return;
     const less = toAllowLess(term.share);
     if (less !== undefined && term.share.leaseId !== "") allowUpTo(term, less);
-    const rest = returnRest ? availableIn(term.share) : 0n;
-    if (rest <= 0n && untoldIn(term.share) === 0n) return;
-    await exchange(term, 0n, 0n, rest > 0n ? rest : 0n);
+    const hasRest = returnRest && availableIn(term.share) > 0n;
+    if (!hasRest && untoldIn(term.share) === 0n) return;
+    await exchange(term, 0n, 0n, returnRest ? "return-rest" : "keep-rest");
   }
 
   function isBusy(): boolean {
@@ -234,8 +242,7 @@ export function createQuota(options: QuotaOptions): Quota {
       term.free = limit; // Not known until the store has answered.
       term.refusedUntilMs = Number.NEGATIVE_INFINITY;
       isChanging = true; // Until the rest is given back nothing is taken from it.
-      const rest = availableIn(term.share);
-      exchange(term, 0n, 0n, rest > 0n ? rest : 0n)
+      exchange(term, 0n, 0n, "return-rest")
         .catch(ignoreUnreachable)
         .finally(() => {
           isChanging = false;
