@@ -250,19 +250,20 @@ describe("a budget shared by three instances", () => {
 
   it("does not get back what a call took while the giving back waited for another exchange", async () => {
     const accounts = new Accounts();
-    const [quota, other] = ["a", "b"].map((holder) =>
-      createQuota({ key: "budget", limit: 100n, period: "month", store: accounts.storeOf(holder) }),
-    );
-    const first = await quota?.reserve(100n, nowMs);
-    if (first !== undefined && !("because" in first)) first.settle(10n);
-    const reports = [quota?.report(false), quota?.report(true)];
+    const open = (holder: string) =>
+      createQuota({ key: "budget", limit: 100n, period: "month", store: accounts.storeOf(holder) });
+    const quota = open("a");
+    const other = open("b");
+    const first = await quota.reserve(100n, nowMs);
+    if (!("because" in first)) first.settle(10n);
+    const reports = [quota.report(false), quota.report(true)];
     await breathe();
-    const hold = quota?.tryReserve(80n, nowMs);
+    const hold = quota.tryReserve(80n, nowMs);
     expect(hold).toBeDefined();
     await Promise.all(reports);
-    expect(await other?.reserve(11n, nowMs)).toMatchObject({ because: "exhausted" });
+    expect(await other.reserve(11n, nowMs)).toMatchObject({ because: "exhausted" });
     hold?.settle(80n);
-    expect(await other?.reserve(10n, nowMs + 1_000)).not.toHaveProperty("because");
+    expect(await other.reserve(10n, nowMs + 1_000)).not.toHaveProperty("because");
   });
 
   it("can be spent to the last unit when nobody crashes", async () => {
