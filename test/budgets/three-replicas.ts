@@ -34,7 +34,7 @@ export type Spending = {
   readonly limit: number;
   /** What the provider has served, whoever heard of it. */
   readonly served: number;
-  /** Sum of the usage events. Calls that a kill has lost are estimates in it: less than was served, or more. */
+  /** Sum of the usage events, of the fullest period. Calls that a kill has lost are estimates in it: less than was served, or more. */
   readonly billed: number;
   readonly overspent: number;
   /** Share of the limit that nobody got. */
@@ -53,6 +53,7 @@ const replicaCount = 3;
 const refusalsMax = 4;
 const refusedWaitMs = 40;
 const settleMs = 30_000;
+const minuteMs = 60_000;
 
 const secrets = { budget: "spends-the-budget", limit: "spends-the-limit", burst: "spends-in-a-burst" } as const;
 
@@ -92,6 +93,7 @@ async function spend(what: What, stand: Stand): Promise<Spending> {
   const { options, provider, replicas, nats } = stand;
   const calls = what === "burst" ? burstCalls(options.calls) : options.calls;
   const tally: Tally = { answers: new Set(), refusals: 0, replicaKills: 0, natsKills: 0 };
+  if (what === "burst") await whenMinuteIsYoung();
   const servedBefore = provider.served;
   const started = performance.now();
   const over = new AbortController();
@@ -108,12 +110,13 @@ async function spend(what: What, stand: Stand): Promise<Spending> {
   const limit = calls * unit;
   const served = (provider.served - servedBefore) * unit;
   const billedIds = new Set(events.map(({ responseId }) => responseId));
+  const fullest = fullestPeriod(what, events);
   return {
     what,
     limit,
     served,
-    billed: events.reduce((sum, event) => sum + amountOf(what, event), 0),
-    overspent: Math.max(0, mostOfOnePeriod(what, events, served, unit) - limit),
+    billed: fullest.billed,
+    overspent: Math.max(0, (fullest.only ? served : fullest.calls * unit) - limit),
     unused: Math.max(0, limit - served) / limit,
     answers: tally.answers.size,
     unbilledAnswers: [...tally.answers].filter((id) => !billedIds.has(id)).length,
@@ -124,16 +127,24 @@ async function spend(what: What, stand: Stand): Promise<Spending> {
   };
 }
 
+/** A burst that passes into the next minute may spend twice: it begins while most of a minute is ahead. */
+async function whenMinuteIsYoung(): Promise<void> {
+  const passed = Date.now() % minuteMs;
+  if (passed > minuteMs / 2) await wait(minuteMs - passed);
+}
+
 /** A limit begins anew with its period: a run over such an instant is judged by the events of the fuller one. */
-function mostOfOnePeriod(what: What, events: readonly UsageEvent[], served: number, unit: number): number {
+function fullestPeriod(what: What, events: readonly UsageEvent[]): { calls: number; billed: number; only: boolean } {
   const digits = { budget: 0, limit: "2026-11-24".length, burst: "2026-11-24T12:00".length }[what];
-  const byPeriod = new Map<string, number>();
-  for (const { startTime, outcome } of events) {
-    if (outcome === Outcome.REJECTED) continue; // Nothing was served.
-    const period = startTime === undefined ? "" : timestampDate(startTime).toISOString().slice(0, digits);
-    byPeriod.set(period, (byPeriod.get(period) ?? 0) + unit);
+  const periods = new Map<string, { calls: number; billed: number }>();
+  for (const event of events) {
+    if (event.outcome === Outcome.REJECTED) continue; // Nothing was served.
+    const name = event.startTime === undefined ? "" : timestampDate(event.startTime).toISOString().slice(0, digits);
+    const period = periods.get(name) ?? { calls: 0, billed: 0 };
+    periods.set(name, { calls: period.calls + 1, billed: period.billed + amountOf(what, event) });
   }
-  return byPeriod.size <= 1 ? served : Math.max(...byPeriod.values());
+  const [fullest = { calls: 0, billed: 0 }] = [...periods.values()].sort((one, other) => other.calls - one.calls);
+  return { ...fullest, only: periods.size <= 1 };
 }
 
 function burstCalls(calls: number): number {
