@@ -38,11 +38,13 @@ import {
   inferenceMethod,
 } from "./compose/audited.ts";
 import { authenticateScoped } from "./compose/authenticate-scoped.ts";
+import { createCorrector } from "./compose/create-corrector.ts";
 import { createTargets } from "./compose/create-targets.ts";
 import { openAdministration } from "./compose/open-administration.ts";
 import { openAdmission } from "./compose/open-admission.ts";
 import { openAlerts } from "./compose/open-alerts.ts";
 import { openAudit } from "./compose/open-audit.ts";
+import { openCorrections } from "./compose/open-corrections.ts";
 import { openNotices } from "./compose/open-notices.ts";
 import { openObjects } from "./compose/open-objects.ts";
 import { openPublisher } from "./compose/open-publisher.ts";
@@ -50,6 +52,7 @@ import { openSharedCalls } from "./compose/open-shared-calls.ts";
 import { openTraces } from "./compose/open-traces.ts";
 import { openUsageQueries } from "./compose/open-usage-queries.ts";
 import { createPooledRandom } from "./compose/pooled-random.ts";
+import type { AttemptPrices } from "./compose/price-attempt.ts";
 import { readCertificates } from "./compose/read-certificates.ts";
 import { readPriceOverrides } from "./compose/read-price-overrides.ts";
 import { RefusedKeys } from "./compose/refused-keys.ts";
@@ -110,12 +113,13 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   };
   const credentials = createCredentialStore(config.providers, secrets);
   const upstream = createUpstream({ providers: config.providers });
+  const prices: AttemptPrices = { config, providers, pricer: catalogue };
   const ledger = await openLedger({
     folder: join(config.dataDir, "journal"),
     instance,
     ...config.usage.journal,
     delivery: config.usage.nats === undefined ? "keep" : "outbox",
-    reprice: (start, usage) => repriceLost(start, usage, config, providers, catalogue),
+    reprice: (start, usage) => repriceLost(start, usage, prices),
     onPoisoned: options.onPoisoned,
     log: ledgerLog(log),
     now: clock.nowMs,
@@ -161,6 +165,13 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   });
   const authenticator = auditedAuthenticator(checked, audit, ({ keyId }) => administration.noteUse(keyId));
   const random = createPooledRandom();
+  const newId = createUuidV7Source(random);
+  const corrections = openCorrections({
+    corrector: createCorrector({ ledger, reader: usage.reader, prices, newId, now: clock.nowMs }),
+    reader: usage.reader,
+    shared: options.shared?.usage,
+    audit,
+  });
   const sharedCalls = await openSharedCalls(config, instance, log, secrets);
   const parts: PipelineParts = {
     authenticator,
@@ -173,7 +184,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     providers,
     observer: auditedObserver(createObserver({ log, metrics, traces, reportedCosts, clock }), audit),
     clock,
-    newId: createUuidV7Source(random),
+    newId,
     traceOf: (traceparent, tracestate) => continueTrace(traceparent, tracestate, random),
     limits: { ...defaultPipelineLimits, heartbeatMs: config.server.heartbeatIntervalMs },
     sharedCalls,
@@ -210,7 +221,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
       ({ request }) => request?.model ?? "",
       audit,
     ),
-    usage: usage.queries,
+    usage: { ...usage.queries, ...corrections },
   };
   const closeParts = async (drainMs: number): Promise<void> => {
     await sharedCalls?.close();

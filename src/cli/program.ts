@@ -14,6 +14,16 @@ const defaultAddress = "127.0.0.1:50051";
 const dayMs = 24 * 3_600_000;
 /** More than a machine has cores for; each has a journal and a heap of its own. */
 const workersMax = 128;
+/** Most of one kind that an attempt is corrected to; the gateway has the same limit. */
+const countMax = 100_000_000;
+/** Counts that a correction is told by an option each; `--usage` takes any. */
+const countOptions = [
+  { flag: "--input-tokens", name: "input tokens, cached or not" },
+  { flag: "--output-tokens", name: "output tokens, reasoning included" },
+  { flag: "--cache-read-input-tokens", name: "input tokens read from a cache" },
+  { flag: "--cache-write-input-tokens", name: "input tokens written to a cache" },
+  { flag: "--reasoning-output-tokens", name: "output tokens of reasoning" },
+] as const;
 
 /** Runs the command that `argv` names, as `process.argv` gives it. Gives the exit code; never rejects. */
 export async function runProgram(argv: readonly string[], io: CommandIo = processIo()): Promise<ExitCode> {
@@ -199,6 +209,7 @@ function addUsage(program: Command, io: CommandIo, exit: Exit): void {
         await usageSum({ ...withKey(options, io), sinceMs: since }, io);
       },
     );
+  addUsageCorrect(usage, io);
   usage
     .command("replay")
     .description("Put the events of the journal into the stream again: after NATS has lost data.")
@@ -245,17 +256,53 @@ function addUsage(program: Command, io: CommandIo, exit: Exit): void {
     );
 }
 
-/** The options of the usage commands that ask a running gateway. */
+function addUsageCorrect(usage: Command, io: CommandIo): void {
+  const correct = withAddress(usage.command("correct"), "platform")
+    .description("Replace an event by one with truer counts, or with another price.")
+    .argument("<event-id>", "event to replace, at the gateway that emitted it")
+    .requiredOption("--reason <text>", "why; the project reads it in the new event");
+  for (const { flag, name } of countOptions)
+    correct.option(`${flag} <number>`, `truer ${name}`, wholeNumber(0, countMax));
+  correct
+    .addOption(new Option("--usage <json>", "counts of any kind, as the contract's Usage in JSON"))
+    .addOption(
+      new Option("--attempt <number>", "attempt that consumed it, when several did").argParser(wholeNumber(1, 1_000)),
+    )
+    .option("--service-tier <name>", "tier that the provider billed the attempt under")
+    .addOption(new Option("--prices <time>", "prices of the call, or of now").choices(["call", "now"]).default("call"))
+    .option("--reprice", "the counts are right: only price them anew", false)
+    .option("--request-id <id>", "the same correction again is made once", "")
+    .option("--dry-run", "say what would be written, and write nothing", false)
+    .option("--json", "both events, as one JSON line", false)
+    .addHelpText(
+      "after",
+      examples(
+        'llm-gateway usage correct 0199… --input-tokens 1200 --output-tokens 340 --reason "dashboard of the provider" --dry-run',
+        'llm-gateway usage correct 0199… --reprice --prices now --reason "the old price was wrong"',
+      ),
+    )
+    .action(async (eventId: string, options: Omit<import("./usage-correct.ts").UsageCorrectOptions, "eventId">) => {
+      const { usageCorrect } = await import("./usage-correct.ts");
+      await usageCorrect({ ...withKey(options, io), eventId }, io);
+    });
+}
+
+/** The options of the usage commands that read from a running gateway. */
 function withGateway(command: Command): Command {
+  return withAddress(command, "usage")
+    .option("--project <id>", "only this project")
+    .option("--model <id>", "only this model")
+    .option("--json", "JSON lines", false);
+}
+
+/** Where the gateway is, and a key for it. */
+function withAddress(command: Command, role: string): Command {
   return (
     command
       .option("-a, --address <address>", "gateway: host:port, or a URL for TLS", defaultAddress)
       // Not a default of the option: help would print it.
-      .option("-k, --key <secret>", "secret of a key with the role usage (default: the variable LLM_GATEWAY_KEY)")
+      .option("-k, --key <secret>", `secret of a key with the role ${role} (default: the variable LLM_GATEWAY_KEY)`)
       .option("--ca <file>", "certificates that the gateway's is checked against, PEM")
-      .option("--project <id>", "only this project")
-      .option("--model <id>", "only this model")
-      .option("--json", "JSON lines", false)
   );
 }
 

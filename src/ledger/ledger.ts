@@ -177,6 +177,18 @@ export class UsageLedger implements JournalOwner<Note> {
     }
   }
 
+  /**
+   * Writes an event that replaces another one: a FINAL without a START. One that the disk does not take is forgotten, not
+   * owed: who asked for it is told so, and asks again.
+   */
+  correct(event: UsageEvent): Promise<void> {
+    try {
+      return this.#appendFinal(event);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
   get figures(): LedgerFigures {
     return {
       journalBytes: this.#opened.totalBytes,
@@ -236,7 +248,7 @@ export class UsageLedger implements JournalOwner<Note> {
     const first = finals[0];
     // The refused records are the newest of all: their numbers go to the next ones, so that there is no gap.
     if (first !== undefined) this.#nextSequence = Number(first.note.event.instanceSequence);
-    for (const { note } of finals) this.#owe(note.event);
+    for (const { note } of finals) if (note.event.correctsEventId === "") this.#owe(note.event);
     for (const { type, note } of entries) if (type === recordType.start) this.#opened.callEnded(note.payload);
   }
 

@@ -2,7 +2,6 @@
 // so it runs beside the gateway whose folder it is, or without one. An event keeps its id, so what the stream still has is
 // dropped there while its window lasts, and by the consumer's key always.
 import { fromBinary } from "@bufbuild/protobuf";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { JetStreamClient } from "@nats-io/jetstream";
 import { type UsageEvent, UsageEventSchema } from "../contract.ts";
 import { recordType } from "./journal/frame.ts";
@@ -15,6 +14,7 @@ import { checkStream } from "./publisher/check-stream.ts";
 import { connectNats, type NatsAccess, type NatsModule } from "./publisher/connect-nats.ts";
 import { type EventFormat, toEventMessage } from "./publisher/event-message.ts";
 import { subjectOf } from "./publisher/subject.ts";
+import { writtenMs } from "./written-ms.ts";
 
 export type RepublishOptions = {
   /** Folder of the journal's segments. */
@@ -23,7 +23,7 @@ export type RepublishOptions = {
   readonly stream: string;
   readonly subjectPrefix: string;
   readonly format: EventFormat;
-  /** Events since this time, Unix milliseconds. */
+  /** Events that were written since this time, Unix milliseconds. */
   readonly sinceMs: number;
   /** Hears how many events have been acknowledged by now. */
   readonly onProgress?: ((events: number) => void) | undefined;
@@ -80,7 +80,7 @@ async function readSince(segment: Segment, sinceMs: number): Promise<readonly Ke
       const record = frame.type === recordType.final ? readEventRecord(frame.payload) : undefined;
       if (record === undefined) return undefined;
       const event = fromBinary(UsageEventSchema, record.message);
-      if (event.eventTime !== undefined && timestampMs(event.eventTime) >= sinceMs) {
+      if (writtenMs(event) >= sinceMs) {
         kept.push({ event, payload: Buffer.from(record.message) }); // The frame is valid during this call only.
       }
       return undefined;

@@ -29,7 +29,10 @@ const isCount = {
   searchUnits: true,
 } as const satisfies Record<CountName, true>;
 
-const countNames: readonly CountName[] = Object.keys(isCount).filter((name): name is CountName => name in isCount);
+/** Names of the counts of Usage that are whole numbers. */
+export const countNames: readonly CountName[] = Object.keys(isCount).filter(
+  (name): name is CountName => name in isCount,
+);
 
 /**
  * What all attempts consumed together. A count is the sum over the attempts that know it, and unknown when none does.

@@ -106,6 +106,7 @@ export function createUsageEvent(facts: UsageEventFacts): UsageEvent {
     triggeredGuardrails: facts.triggeredGuardrails === undefined ? [] : facts.triggeredGuardrails.slice(),
     instanceBootId: "",
     correctsEventId: "",
+    correction: undefined,
     reservedNanoUsd: facts.reservedNanoUsd,
     fallbackBudgetId: facts.fallbackBudgetId ?? "",
     ruleId: facts.ruleId ?? "",

@@ -2,6 +2,8 @@ import type {
   adminBudgets,
   adminKeys,
   adminRoutes,
+  CorrectUsageRequest,
+  CorrectUsageResponse,
   ExplainRequest,
   ExplainResponse,
   GetModelRequest,
@@ -31,7 +33,7 @@ export interface Services {
   readonly models: ModelQueries;
   /** What would happen to a completion, without consequences. */
   explain(caller: Caller, request: ExplainRequest): Later<ExplainResponse>;
-  readonly usage: UsageQueries;
+  readonly usage: UsageQueries & UsageCommands;
   /** Absent: the service is not there. */
   readonly keys?: KeyCommands | undefined;
   readonly budgets?: BudgetCommands | undefined;
@@ -48,6 +50,10 @@ export interface UsageQueries {
   list(caller: Caller, request: ListUsageEventsRequest): Later<ListUsageEventsResponse>;
   /** Ends when `signal` aborts. */
   watch(caller: Caller, request: WatchUsageEventsRequest, signal: AbortSignal): AsyncIterable<WatchUsageEventsResponse>;
+}
+
+export interface UsageCommands {
+  correct(caller: Caller, request: CorrectUsageRequest): Later<CorrectUsageResponse>;
 }
 
 export interface KeyCommands {

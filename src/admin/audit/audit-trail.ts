@@ -18,6 +18,7 @@ export type AuditKind =
   | "budget.deleted"
   | "route.put"
   | "route.deleted"
+  | "usage.corrected"
   | "audit.dropped";
 
 /** One thing that is put on record. Never a secret, never content. */

@@ -11,11 +11,17 @@ const services = [
   { service: adminRoutes.RouteService, role: "platform" },
 ] as const satisfies readonly { readonly service: { readonly typeName: string }; readonly role: CallerRole }[];
 
-const roleByMethod: ReadonlyMap<string, CallerRole> = new Map(
-  services.flatMap(({ service, role }) =>
+/** Methods that need more than their service does: "*" does not open them. */
+const exceptions: readonly (readonly [string, CallerRole])[] = [
+  [`${UsageService.typeName}/${UsageService.method.correctUsage.name}`, "platform"],
+];
+
+const roleByMethod: ReadonlyMap<string, CallerRole> = new Map([
+  ...services.flatMap(({ service, role }) =>
     ["*", ...service.methods.map(({ name }) => name)].map((name) => [`${service.typeName}/${name}`, role] as const),
   ),
-);
+  ...exceptions,
+]);
 
 /** Whether a key may list it: a method that is served, or "package.Service/*". */
 export function isKnownMethod(method: string): boolean {

@@ -9,7 +9,11 @@ import type { UsageScope } from "../../ledger/usage-index/usage-scope.ts";
 import type { UsageQueries } from "../../server/services.ts";
 import type { SharedParts } from "./shared-parts.ts";
 
-export type OpenUsageQueries = { readonly queries: UsageQueries; close(): Promise<void> };
+export type OpenUsageQueries = {
+  readonly queries: UsageQueries;
+  readonly reader: UsageReader;
+  close(): Promise<void>;
+};
 
 export function openUsageQueries(
   config: Config,
@@ -29,6 +33,7 @@ export function openUsageQueries(
       watch: (caller, request, signal) =>
         reader.watch(scopeOf(caller), { ...request, filter: filterOf(caller, request.filter) }, signal),
     },
+    reader,
     close: () => reader.close(),
   };
 }

@@ -1,4 +1,5 @@
 import type { LeaseStore } from "../../domain/lease-store.ts";
+import type { CorrectionAnswer } from "../../ledger/correction-answer.ts";
 import type { Ask, UsageSiblings } from "../../ledger/usage-index/usage-siblings.ts";
 import type { SlotStore } from "../../policy/limits/slot-quota.ts";
 import type { ConnectionSource } from "../../server/connection-source.ts";
@@ -11,7 +12,14 @@ export type SharedParts = {
   readonly objects: ObjectStore;
   readonly slots: SlotStore;
   readonly connections: ConnectionSource;
-  readonly usage: { readonly siblings: UsageSiblings; onAsk(ask: Ask): void };
+  readonly usage: {
+    readonly siblings: UsageSiblings;
+    onAsk(ask: Ask): void;
+    /** Corrects an event of another journal, which has it. */
+    correctIn(shard: number, request: Uint8Array): Promise<CorrectionAnswer>;
+    /** Hears how an event of the own journal is corrected. */
+    onCorrect(correct: (request: Uint8Array) => Promise<CorrectionAnswer>): void;
+  };
   /** The page of all processes. */
   readonly metricsPage: () => Promise<string>;
   /** Hears how the page of this process is had. */

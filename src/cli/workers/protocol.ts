@@ -2,6 +2,7 @@
 // say what the values are.
 import type { Config } from "../../config/config.ts";
 import type { LeaseExchange, LeaseGrant } from "../../domain/lease-store.ts";
+import type { CorrectionAnswer } from "../../ledger/correction-answer.ts";
 import type { WorkerQuestion } from "../../ledger/usage-index/index-worker.ts";
 import type { ExpectedRevision, ObjectChange, StoredObject } from "../../state/objects/object-store.ts";
 
@@ -46,6 +47,8 @@ export type WorkerAsks = {
   /** Numbers of all journals beside the worker's own: workers, and folders that no worker has any more. */
   readonly usageShards: { body: undefined; answer: readonly number[] };
   readonly usage: { body: { readonly shard: number; readonly question: WorkerQuestion }; answer: unknown };
+  /** `request` in the binary form of the contract, for the journal that has the event. */
+  readonly correctUsage: { body: { readonly shard: number; readonly request: Uint8Array }; answer: CorrectionAnswer };
   /** The metrics page of all processes together. */
   readonly metrics: { body: undefined; answer: string };
 };
@@ -68,6 +71,7 @@ export type PrimaryAsks = {
   /** The slots that it does not use, which it has no more. */
   readonly slotsRecall: { body: string; answer: number };
   readonly usage: { body: WorkerQuestion; answer: unknown };
+  readonly correctUsage: { body: Uint8Array; answer: CorrectionAnswer };
   readonly metrics: { body: undefined; answer: string };
 };
 

@@ -3,14 +3,19 @@
 import { join } from "node:path";
 import { createCatalogue } from "../../catalogue/create-catalogue.ts";
 import type { Config } from "../../config/config.ts";
+import { type CorrectionAnswer, toCorrectionAnswer } from "../../ledger/correction-answer.ts";
 import { type LedgerLog, openLedger, type UsageLedger } from "../../ledger/ledger.ts";
 import type { Publisher } from "../../ledger/publisher/publisher.ts";
 import { UsageReader } from "../../ledger/usage-index/usage-reader.ts";
+import { createUuidV7Source } from "../../pipeline/uuid-v7.ts";
 import type { Log } from "../../telemetry/logger.ts";
 import type { CredentialParts } from "../../upstream/credentials/credential-parts.ts";
 import { createTextFetcher } from "../../upstream/fetch-text.ts";
+import { createCorrector } from "../compose/create-corrector.ts";
 import { createTargets } from "../compose/create-targets.ts";
 import { openPublisher } from "../compose/open-publisher.ts";
+import { createPooledRandom } from "../compose/pooled-random.ts";
+import type { AttemptPrices } from "../compose/price-attempt.ts";
 import { readPriceOverrides } from "../compose/read-price-overrides.ts";
 import { repriceLost } from "../compose/reprice-lost.ts";
 import type { JournalFolder } from "./find-retired.ts";
@@ -20,6 +25,8 @@ export type RetiredJournal = {
   readonly ledger: UsageLedger;
   readonly publisher: Publisher | undefined;
   readonly reader: UsageReader;
+  /** `request` in the binary form of the contract. */
+  correct(request: Uint8Array): Promise<CorrectionAnswer>;
   close(publisherDrainMs: number): Promise<void>;
 };
 
@@ -31,29 +38,34 @@ type RetiredOptions = {
   readonly onPoisoned: (error: Error) => void;
 };
 
+const newId = createUuidV7Source(createPooledRandom());
+
 /** Rejects with an `Error` of one line when one cannot be opened: what is in it is owed to somebody. */
 async function openRetired({ shard, folder }: JournalFolder, options: RetiredOptions): Promise<RetiredJournal> {
   const { config, secrets, log } = options;
   const instance = shard === 0 ? options.instance : `${options.instance}-${shard}`;
   const catalogue = createCatalogue({ overrides: readPriceOverrides(config) });
   const { providers } = createTargets(config, catalogue);
+  const prices: AttemptPrices = { config, providers, pricer: catalogue };
   const ledger = await openLedger({
     folder: join(folder, "journal"),
     instance,
     ...config.usage.journal,
     delivery: config.usage.nats === undefined ? "keep" : "outbox",
-    reprice: (start, usage) => repriceLost(start, usage, config, providers, catalogue),
+    reprice: (start, usage) => repriceLost(start, usage, prices),
     onPoisoned: options.onPoisoned,
     log,
     now: Date.now,
   });
   const publisher = await openPublisher(config, ledger, instance, log, secrets);
   const reader = new UsageReader(ledger, { path: join(folder, "usage-index.sqlite") });
+  const corrector = createCorrector({ ledger, reader, prices, newId, now: Date.now });
   return {
     shard,
     ledger,
     publisher,
     reader,
+    correct: (request) => toCorrectionAnswer((asked) => corrector.correct(asked), request),
     async close(publisherDrainMs) {
       await publisher?.close(publisherDrainMs);
       await reader.close();

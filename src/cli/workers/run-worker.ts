@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
+import type { CorrectionAnswer } from "../../ledger/correction-answer.ts";
 import type { Ask, UsageShard } from "../../ledger/usage-index/usage-siblings.ts";
 import type { ConnectionSource } from "../../server/connection-source.ts";
 import type { SharedParts } from "../compose/shared-parts.ts";
@@ -23,7 +24,9 @@ export function runWorker(): void {
   let gateway: Promise<RunningGateway> | undefined;
   let isFleetReady = false;
   let take: (socket: Socket) => void = (socket) => void socket.destroy();
-  let askUsage: Ask = () => Promise.reject(new Error("the worker is starting"));
+  const isStarting = () => Promise.reject(new Error("the worker is starting"));
+  let askUsage: Ask = isStarting;
+  let correctUsage: (request: Uint8Array) => Promise<CorrectionAnswer> = isStarting;
   let ownMetrics: () => string = () => "";
 
   const channel: WorkerChannel = new Channel<WorkerAsks, WorkerNews, PrimaryAsks, PrimaryNews>(parentPeer(), {
@@ -34,6 +37,7 @@ export function runWorker(): void {
       },
       slotsRecall: (key) => slots.recalled(key),
       usage: (question) => askUsage(question),
+      correctUsage: (request) => correctUsage(request),
       metrics: () => ownMetrics(),
     },
     hear: {
@@ -99,6 +103,10 @@ export function runWorker(): void {
         onAsk: (ask) => {
           askUsage = ask;
         },
+        correctIn: (shard, request) => channel.ask("correctUsage", { shard, request }).catch(toUsageFailure),
+        onCorrect: (correct) => {
+          correctUsage = correct;
+        },
       },
       metricsPage: () => channel.ask("metrics", undefined),
       onMetrics: (own) => {
@@ -135,7 +143,7 @@ export function runWorker(): void {
 }
 
 function toUsageFailure(error: unknown): never {
-  throw new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the usage of another worker cannot be read", {
+  throw new CallFailure(ErrorReason.GATEWAY_OVERLOADED, "the usage of another worker cannot be had", {
     retryAfterMs: 1_000,
     cause: error,
   });

@@ -2,6 +2,7 @@
 // share: accounts, stored objects, slots of calls in flight, one page of metrics. No call passes through it.
 import { hostname } from "node:os";
 import type { Config } from "../../config/config.ts";
+import type { CorrectionAnswer } from "../../ledger/correction-answer.ts";
 import { createListener } from "../../server/connection-source.ts";
 import { createLog, type Log } from "../../telemetry/logger.ts";
 import { withSimulator } from "../compose/with-simulator.ts";
@@ -104,6 +105,7 @@ async function begin(
         ...holder.answer,
         usageShards: () => shardsBeside(worker),
         usage: ({ shard, question }) => askShard(shard, question),
+        correctUsage: ({ shard, request }) => correctInShard(shard, request),
         metrics: () => metrics.page(),
       },
       hear: { closed: () => desk.closed(seat), slotsReturned: holder.slotsReturned },
@@ -127,9 +129,19 @@ async function begin(
   async function askShard(shard: number, question: UsageQuestion): Promise<unknown> {
     const journal = retired.journals.find((one) => one.shard === shard);
     if (journal !== undefined) return journal.reader.ask(question);
-    const life = fleet.serving(shard);
+    return channelOf(shard).ask("usage", question, limits.usageMs);
+  }
+
+  async function correctInShard(shard: number, request: Uint8Array): Promise<CorrectionAnswer> {
+    const journal = retired.journals.find((one) => one.shard === shard);
+    if (journal !== undefined) return journal.correct(request);
+    return channelOf(shard).ask("correctUsage", request, limits.usageMs);
+  }
+
+  function channelOf(worker: number): WorkerLife["channel"] {
+    const life = fleet.serving(worker);
     if (life === undefined) throw new Error("the worker does not serve just now");
-    return life.channel.ask("usage", question, limits.usageMs);
+    return life.channel;
   }
 
   for (const share of sharesBelowOne(config, count)) {

@@ -4,6 +4,7 @@ import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
   type EventRow,
+  type FoundEvent,
   type ListQuery,
   type Metric,
   metrics,
@@ -12,7 +13,7 @@ import {
   type Tail,
   type TailQuery,
 } from "./index-query.ts";
-import { cuts, indexSchema, indexVersion, keyColumnsOf, widthsOf } from "./index-schema.ts";
+import { correctionSchema, cuts, indexSchema, indexVersion, keyColumnsOf, widthsOf } from "./index-schema.ts";
 import type { IndexedEvent } from "./indexed-event.ts";
 import { type Belongs, RollupBatch } from "./rollup-batch.ts";
 import { sumInPieces } from "./sum-in-pieces.ts";
@@ -71,6 +72,7 @@ export class IndexDatabase {
       this.#cursorOf = this.#database.prepare("SELECT value FROM meta WHERE name = ?");
       if (tables?.["n"] === 0) this.#setMeta("version", indexVersion);
       else if (this.#meta("version") !== indexVersion) throw new Error("the usage index is of another version");
+      this.#database.exec(correctionSchema);
       this.#ordinalBase = Number(this.#meta("ordinalBase") ?? "0");
       this.#cursor = readCursor(this.#meta("cursor"));
       const marks = (count: number): string => Array.from({ length: count }, () => "?").join(", ");
@@ -143,6 +145,14 @@ export class IndexDatabase {
     return { events, end: events.length < query.limit ? end : (events.at(-1)?.place ?? end) };
   }
 
+  /** An event by its id; `undefined`: this journal has none. */
+  find(eventId: string): FoundEvent | undefined {
+    const event = this.#payloadOf(eventId);
+    if (event === undefined) return undefined;
+    const [row] = this.#all({ text: "SELECT by_event_id FROM correction WHERE event_id = ?", parameters: [eventId] });
+    return { event, correction: row === undefined ? undefined : this.#payloadOf(String(row["by_event_id"])) };
+  }
+
   /** Place behind which later events come. */
   endPlace(): bigint {
     return (
@@ -171,6 +181,12 @@ export class IndexDatabase {
     return { firstMs: Number(first["t"]), lastMs: Number(last?.["t"]) };
   }
 
+  #payloadOf(eventId: string): Uint8Array | undefined {
+    const text = "SELECT p.payload FROM event e JOIN payload p ON p.place = e.place WHERE e.event_id = ?";
+    const payload = this.#all({ text, parameters: [eventId] })[0]?.["payload"];
+    return payload instanceof Uint8Array ? payload : undefined;
+  }
+
   #take({ ordinal, offset, event }: PlacedEvent, batch: RollupBatch): void {
     const { projectGroup, core } = this.#coreOf(event.core);
     const { labelSet, labelValues } = this.#labelSetOf(event.labels);
@@ -192,11 +208,17 @@ export class IndexDatabase {
     if (done.changes === 0) return; // Taken before: the journal was read again.
     this.#insertPayload.run(place, event.payload);
     batch.add({ timeMs, projectGroup, core, endUser, labelValues }, values);
-    if (event.correctsEventId !== "") this.#replace(event.correctsEventId, batch);
+    if (event.correctsEventId !== "") this.#replace(event.correctsEventId, eventId, batch);
   }
 
-  /** Takes the sums of a corrected event out again; an event that another instance wrote is not here. */
-  #replace(eventId: string, batch: RollupBatch): void {
+  /**
+   * Takes the sums of a corrected event out again. It stands before its correction, in the same journal; an event whose
+   * segment was deleted before this index was made is in no sum, and there is nothing to take out.
+   */
+  #replace(eventId: string, byEventId: string, batch: RollupBatch): void {
+    this.#database
+      .prepare("INSERT OR REPLACE INTO correction (event_id, by_event_id) VALUES (?, ?)")
+      .run(eventId, byEventId);
     const row = this.#all({
       text: `SELECT e.time_ms, e.end_user, e.core_id, e.set_id, c.project_group, ${metricColumns}
         FROM event e JOIN core_group c ON c.id = e.core_id WHERE e.event_id = ? AND e.replaced = 0`,

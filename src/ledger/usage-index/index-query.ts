@@ -69,5 +69,8 @@ export type TailQuery = { readonly filter: IndexFilter; readonly limit: number; 
 
 export type EventRow = { readonly timeMs: number; readonly place: bigint; readonly payload: Uint8Array };
 
+/** An event, and the one that has replaced it. */
+export type FoundEvent = { readonly event: Uint8Array; readonly correction: Uint8Array | undefined };
+
 /** `end`: place up to which everything was looked at. */
 export type Tail = { readonly events: readonly EventRow[]; readonly end: bigint };

@@ -52,6 +52,10 @@ export const keyColumnsOf = {
   ],
 } as const satisfies Readonly<Record<Cut, readonly (readonly [string, string])[]>>;
 
+/** Came later than the version: an index without it has no corrections, and need not be made anew. */
+export const correctionSchema =
+  "CREATE TABLE IF NOT EXISTS correction (event_id TEXT PRIMARY KEY, by_event_id TEXT NOT NULL) WITHOUT ROWID;";
+
 const metricDefinitions = metrics.map((name) => `${name} INTEGER NOT NULL`).join(", ");
 
 export const indexSchema = `

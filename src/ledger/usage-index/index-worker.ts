@@ -18,7 +18,8 @@ export type WorkerQuestion =
   | { readonly kind: "catch-up" }
   | { readonly kind: "sum"; readonly query: SumQuery }
   | { readonly kind: "list"; readonly query: ListQuery }
-  | { readonly kind: "tail"; readonly query: TailQuery };
+  | { readonly kind: "tail"; readonly query: TailQuery }
+  | { readonly kind: "find"; readonly eventId: string };
 
 export type WorkerRequest = {
   readonly id: number;
@@ -73,6 +74,8 @@ async function answerTo(segments: readonly DurableSegment[], question: WorkerQue
       return database.list(question.query);
     case "tail":
       return database.tail(question.query);
+    case "find":
+      return database.find(question.eventId);
   }
 }
 

@@ -12,6 +12,7 @@ import {
   type QueryUsageResponse,
   QueryUsageResponseSchema,
   UsageDimension,
+  type UsageEvent,
   UsageEventSchema,
   UsageInterval,
   type UsageRow,
@@ -22,7 +23,7 @@ import {
 } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { UsageLedger } from "../ledger.ts";
-import { eventsOf, placeOf, rowsOf, tailOf } from "./answers.ts";
+import { eventsOf, foundOf, placeOf, rowsOf, tailOf } from "./answers.ts";
 import type { Dimension, IndexFilter, Interval, SumQuery, SumRow } from "./index-query.ts";
 import type { WorkerQuestion, WorkerReply, WorkerRequest } from "./index-worker.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
@@ -39,6 +40,8 @@ export type UsageReaderOptions = {
   /** The indexes of other journals, which answers are about, too. Default: none. */
   readonly siblings?: UsageSiblings | undefined;
 };
+
+export type Found = { readonly event: UsageEvent; readonly correction: UsageEvent | undefined };
 
 type Waiting = { readonly resolve: (answer: unknown) => void; readonly reject: (error: Error) => void };
 
@@ -166,6 +169,17 @@ export class UsageReader {
       }
       await this.#advance(Math.max(watchPauseMs, Math.min(leftMs, heartbeatMs)), signal);
     }
+  }
+
+  /** An event of this journal, and the one that has replaced it; `undefined`: it has none of this id. */
+  async find(eventId: string): Promise<Found | undefined> {
+    const found = foundOf(await this.#ask({ kind: "find", eventId }));
+    if (found === undefined) return undefined;
+    const { event, correction } = found;
+    return {
+      event: fromBinary(UsageEventSchema, event),
+      correction: correction === undefined ? undefined : fromBinary(UsageEventSchema, correction),
+    };
   }
 
   /** Ends the thread; questions that wait are refused. */

@@ -2,7 +2,7 @@
 // asked asks them all.
 import { ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
-import { eventsOf, rowsOf } from "./answers.ts";
+import { eventsOf, foundOf, rowsOf } from "./answers.ts";
 import type { WorkerQuestion } from "./index-worker.ts";
 import { listOfShard, mergeEvents, mergeSums } from "./merge-answers.ts";
 
@@ -43,6 +43,15 @@ export async function askAll(
 
 export async function allShards(siblings: UsageSiblings, own: Ask): Promise<readonly UsageShard[]> {
   return [{ shard: siblings.own, ask: own }, ...(await siblings.others().catch(notWhole))];
+}
+
+/** Number of the journal that has an event; `undefined`: none has. Rejects with `CallFailure` when one cannot be asked. */
+export async function shardWith(eventId: string, siblings: UsageSiblings, own: Ask): Promise<number | undefined> {
+  const shards = await allShards(siblings, own);
+  const found = await Promise.all(
+    shards.map(async ({ shard, ask }) => ({ shard, answer: foundOf(await ask({ kind: "find", eventId })) })),
+  ).catch(notWhole);
+  return found.find(({ answer }) => answer !== undefined)?.shard;
 }
 
 function toShard(question: Parameters<typeof askAll>[0], shard: number): WorkerQuestion {

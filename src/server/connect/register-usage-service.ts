@@ -1,5 +1,6 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import {
+  CorrectUsageRequestSchema,
   ListUsageEventsRequestSchema,
   QueryUsageRequestSchema,
   UsageService,
@@ -16,6 +17,9 @@ export function registerUsageService(router: ConnectRouter, { usage }: Services,
     ),
     watchUsageEvents: calls.serverStream(WatchUsageEventsRequestSchema, "usage", (caller, request, signal) =>
       usage.watch(caller, request, signal),
+    ),
+    correctUsage: calls.unary(CorrectUsageRequestSchema, "platform", (caller, request) =>
+      usage.correct(caller, request),
     ),
   });
 }

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  CorrectUsageResponseSchema,
   ErrorReason,
   ExplainResponseSchema,
   GetModelResponseSchema,
@@ -70,6 +71,7 @@ export async function startTestServer(options: Partial<ServerOptions> = {}): Pro
         yield create(WatchUsageEventsResponseSchema, { cursor: "1" });
         await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
       },
+      correct: () => create(CorrectUsageResponseSchema),
     },
   };
   const test = { isReady: true };

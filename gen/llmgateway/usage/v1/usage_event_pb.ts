@@ -22,7 +22,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file llmgateway/usage/v1/usage_event.proto.
  */
 export const file_llmgateway_usage_v1_usage_event: GenFile = /*@__PURE__*/
-  fileDesc("CiVsbG1nYXRld2F5L3VzYWdlL3YxL3VzYWdlX2V2ZW50LnByb3RvEhNsbG1nYXRld2F5LnVzYWdlLnYxIrMKCgpVc2FnZUV2ZW50EhAKCGV2ZW50X2lkGAEgASgJEi4KCmV2ZW50X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3Jlc3BvbnNlX2lkGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkSKwoJb3BlcmF0aW9uGAUgASgOMhgubGxtZ2F0ZXdheS52MS5PcGVyYXRpb24SEQoJc3RyZWFtaW5nGAYgASgIEjEKCXByaW5jaXBhbBgHIAEoCzIeLmxsbWdhdGV3YXkudXNhZ2UudjEuUHJpbmNpcGFsEhcKD3JlcXVlc3RlZF9tb2RlbBgIIAEoCRINCgVtb2RlbBgJIAEoCRIQCghwcm92aWRlchgKIAEoCRItCgdvdXRjb21lGAsgASgOMhwubGxtZ2F0ZXdheS51c2FnZS52MS5PdXRjb21lEhMKC3N0YXR1c19jb2RlGAwgASgFEjAKDGVycm9yX3JlYXNvbhgNIAEoDjIaLmxsbWdhdGV3YXkudjEuRXJyb3JSZWFzb24SMgoNZmluaXNoX3JlYXNvbhgOIAEoDjIbLmxsbWdhdGV3YXkudjEuRmluaXNoUmVhc29uEiMKBXVzYWdlGA8gASgLMhQubGxtZ2F0ZXdheS52MS5Vc2FnZRIhCgRjb3N0GBAgASgLMhMubGxtZ2F0ZXdheS52MS5Db3N0EigKCGF0dGVtcHRzGBEgAygLMhYubGxtZ2F0ZXdheS52MS5BdHRlbXB0EjkKFXJlc3BvbnNlX2NhY2hlX3N0YXR1cxgSIAEoDjIaLmxsbWdhdGV3YXkudjEuQ2FjaGVTdGF0dXMSFgoOc2F2ZWRfbmFub191c2QYEyABKAMSLgoKc3RhcnRfdGltZRgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoIZHVyYXRpb24YFSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTdGltZV90b19maXJzdF90b2tlbhgWIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIzChBnYXRld2F5X292ZXJoZWFkGBcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCHRyYWNlX2lkGBggASgJEg8KB3NwYW5faWQYGSABKAkSFwoPY29udmVyc2F0aW9uX2lkGBogASgJEjsKBmxhYmVscxgbIAMoCzIrLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VFdmVudC5MYWJlbHNFbnRyeRIRCglwcm9tcHRfaWQYHCABKAkSFgoOcHJvbXB0X3ZlcnNpb24YHSABKAUSFwoPd29ya2Zsb3dfcnVuX2lkGB4gASgJEhgKEHdvcmtmbG93X3N0ZXBfaWQYHyABKAkSGAoQZ2F0ZXdheV9pbnN0YW5jZRggIAEoCRIZChFpbnN0YW5jZV9zZXF1ZW5jZRghIAEoAxIcChR0cmlnZ2VyZWRfZ3VhcmRyYWlscxgiIAMoCRIYChBpbnN0YW5jZV9ib290X2lkGCMgASgJEhkKEWNvcnJlY3RzX2V2ZW50X2lkGCQgASgJEhkKEXJlc2VydmVkX25hbm9fdXNkGCUgASgDEg8KB3J1bGVfaWQYJiABKAkSGgoSZmFsbGJhY2tfYnVkZ2V0X2lkGCcgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEidgoJUHJpbmNpcGFsEhIKCnByb2plY3RfaWQYASABKAkSDgoGa2V5X2lkGAIgASgJEg8KB3RlYW1faWQYAyABKAkSEwoLZW5kX3VzZXJfaWQYBCABKAkSDwoHc2VydmljZRgFIAEoCRIOCgZvcmdfaWQYBiABKAkqpQEKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhUKEU9VVENPTUVfU1VDQ0VFREVEEAESEgoOT1VUQ09NRV9GQUlMRUQQAhIXChNPVVRDT01FX0lOVEVSUlVQVEVEEAMSFQoRT1VUQ09NRV9DQU5DRUxMRUQQBBIUChBPVVRDT01FX1JFSkVDVEVEEAUSEAoMT1VUQ09NRV9MT1NUEAZiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_llmgateway_v1_completion, file_llmgateway_v1_error_reason, file_llmgateway_v1_model_service, file_llmgateway_v1_routing, file_llmgateway_v1_usage]);
+  fileDesc("CiVsbG1nYXRld2F5L3VzYWdlL3YxL3VzYWdlX2V2ZW50LnByb3RvEhNsbG1nYXRld2F5LnVzYWdlLnYxIugKCgpVc2FnZUV2ZW50EhAKCGV2ZW50X2lkGAEgASgJEi4KCmV2ZW50X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3Jlc3BvbnNlX2lkGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkSKwoJb3BlcmF0aW9uGAUgASgOMhgubGxtZ2F0ZXdheS52MS5PcGVyYXRpb24SEQoJc3RyZWFtaW5nGAYgASgIEjEKCXByaW5jaXBhbBgHIAEoCzIeLmxsbWdhdGV3YXkudXNhZ2UudjEuUHJpbmNpcGFsEhcKD3JlcXVlc3RlZF9tb2RlbBgIIAEoCRINCgVtb2RlbBgJIAEoCRIQCghwcm92aWRlchgKIAEoCRItCgdvdXRjb21lGAsgASgOMhwubGxtZ2F0ZXdheS51c2FnZS52MS5PdXRjb21lEhMKC3N0YXR1c19jb2RlGAwgASgFEjAKDGVycm9yX3JlYXNvbhgNIAEoDjIaLmxsbWdhdGV3YXkudjEuRXJyb3JSZWFzb24SMgoNZmluaXNoX3JlYXNvbhgOIAEoDjIbLmxsbWdhdGV3YXkudjEuRmluaXNoUmVhc29uEiMKBXVzYWdlGA8gASgLMhQubGxtZ2F0ZXdheS52MS5Vc2FnZRIhCgRjb3N0GBAgASgLMhMubGxtZ2F0ZXdheS52MS5Db3N0EigKCGF0dGVtcHRzGBEgAygLMhYubGxtZ2F0ZXdheS52MS5BdHRlbXB0EjkKFXJlc3BvbnNlX2NhY2hlX3N0YXR1cxgSIAEoDjIaLmxsbWdhdGV3YXkudjEuQ2FjaGVTdGF0dXMSFgoOc2F2ZWRfbmFub191c2QYEyABKAMSLgoKc3RhcnRfdGltZRgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoIZHVyYXRpb24YFSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTdGltZV90b19maXJzdF90b2tlbhgWIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIzChBnYXRld2F5X292ZXJoZWFkGBcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCHRyYWNlX2lkGBggASgJEg8KB3NwYW5faWQYGSABKAkSFwoPY29udmVyc2F0aW9uX2lkGBogASgJEjsKBmxhYmVscxgbIAMoCzIrLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VFdmVudC5MYWJlbHNFbnRyeRIRCglwcm9tcHRfaWQYHCABKAkSFgoOcHJvbXB0X3ZlcnNpb24YHSABKAUSFwoPd29ya2Zsb3dfcnVuX2lkGB4gASgJEhgKEHdvcmtmbG93X3N0ZXBfaWQYHyABKAkSGAoQZ2F0ZXdheV9pbnN0YW5jZRggIAEoCRIZChFpbnN0YW5jZV9zZXF1ZW5jZRghIAEoAxIcChR0cmlnZ2VyZWRfZ3VhcmRyYWlscxgiIAMoCRIYChBpbnN0YW5jZV9ib290X2lkGCMgASgJEhkKEWNvcnJlY3RzX2V2ZW50X2lkGCQgASgJEhkKEXJlc2VydmVkX25hbm9fdXNkGCUgASgDEg8KB3J1bGVfaWQYJiABKAkSGgoSZmFsbGJhY2tfYnVkZ2V0X2lkGCcgASgJEjMKCmNvcnJlY3Rpb24YKCABKAsyHy5sbG1nYXRld2F5LnVzYWdlLnYxLkNvcnJlY3Rpb24aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKYAQoKQ29ycmVjdGlvbhIvCgtjcmVhdGVfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSNQoGcHJpY2VzGAQgASgOMiUubGxtZ2F0ZXdheS51c2FnZS52MS5Db3JyZWN0aW9uUHJpY2VzInYKCVByaW5jaXBhbBISCgpwcm9qZWN0X2lkGAEgASgJEg4KBmtleV9pZBgCIAEoCRIPCgd0ZWFtX2lkGAMgASgJEhMKC2VuZF91c2VyX2lkGAQgASgJEg8KB3NlcnZpY2UYBSABKAkSDgoGb3JnX2lkGAYgASgJKqUBCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIVChFPVVRDT01FX1NVQ0NFRURFRBABEhIKDk9VVENPTUVfRkFJTEVEEAISFwoTT1VUQ09NRV9JTlRFUlJVUFRFRBADEhUKEU9VVENPTUVfQ0FOQ0VMTEVEEAQSFAoQT1VUQ09NRV9SRUpFQ1RFRBAFEhAKDE9VVENPTUVfTE9TVBAGKnIKEENvcnJlY3Rpb25QcmljZXMSIQodQ09SUkVDVElPTl9QUklDRVNfVU5TUEVDSUZJRUQQABIcChhDT1JSRUNUSU9OX1BSSUNFU19PRl9SUEMQARIdChlDT1JSRUNUSU9OX1BSSUNFU19DVVJSRU5UEAJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_llmgateway_v1_completion, file_llmgateway_v1_error_reason, file_llmgateway_v1_model_service, file_llmgateway_v1_routing, file_llmgateway_v1_usage]);
 
 /**
  * What one RPC consumed. The gateway emits exactly one for each inference RPC
@@ -287,7 +287,9 @@ export type UsageEvent = Message<"llmgateway.usage.v1.UsageEvent"> & {
   instanceBootId: string;
 
   /**
-   * Event whose usage this one replaces, when truer counts became known later.
+   * Event whose usage this one replaces, when truer counts became known later. It
+   * is whole, with `event_time` and all else of the event that it replaces; an
+   * event is replaced by one at most, which may be replaced in turn.
    *
    * @generated from field: string corrects_event_id = 36;
    */
@@ -314,6 +316,13 @@ export type UsageEvent = Message<"llmgateway.usage.v1.UsageEvent"> & {
    * @generated from field: string fallback_budget_id = 39;
    */
   fallbackBudgetId: string;
+
+  /**
+   * How it came to replace another event. Unset without `corrects_event_id`.
+   *
+   * @generated from field: llmgateway.usage.v1.Correction correction = 40;
+   */
+  correction?: Correction | undefined;
 };
 
 /**
@@ -322,6 +331,48 @@ export type UsageEvent = Message<"llmgateway.usage.v1.UsageEvent"> & {
  */
 export const UsageEventSchema: GenMessage<UsageEvent> = /*@__PURE__*/
   messageDesc(file_llmgateway_usage_v1_usage_event, 0);
+
+/**
+ * How an event came to replace another one.
+ *
+ * @generated from message llmgateway.usage.v1.Correction
+ */
+export type Correction = Message<"llmgateway.usage.v1.Correction"> & {
+  /**
+   * When it was made: `event_time` stays that of the RPC.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 1;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Why, in the words of who made it.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Idempotency id of the request that made it.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Prices that were applied.
+   *
+   * @generated from field: llmgateway.usage.v1.CorrectionPrices prices = 4;
+   */
+  prices: CorrectionPrices;
+};
+
+/**
+ * Describes the message llmgateway.usage.v1.Correction.
+ * Use `create(CorrectionSchema)` to create a new message.
+ */
+export const CorrectionSchema: GenMessage<Correction> = /*@__PURE__*/
+  messageDesc(file_llmgateway_usage_v1_usage_event, 1);
 
 /**
  * Who made a request.
@@ -377,7 +428,7 @@ export type Principal = Message<"llmgateway.usage.v1.Principal"> & {
  * Use `create(PrincipalSchema)` to create a new message.
  */
 export const PrincipalSchema: GenMessage<Principal> = /*@__PURE__*/
-  messageDesc(file_llmgateway_usage_v1_usage_event, 1);
+  messageDesc(file_llmgateway_usage_v1_usage_event, 2);
 
 /**
  * How an RPC ended.
@@ -448,4 +499,47 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome] | UnknownEnum;
  */
 export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
   enumDesc(file_llmgateway_usage_v1_usage_event, 0);
+
+/**
+ * Prices that apply to corrected usage, by the price list that the gateway has
+ * loaded when the correction is made.
+ *
+ * @generated from enum llmgateway.usage.v1.CorrectionPrices
+ */
+export const CorrectionPrices = {
+  /**
+   * As OF_RPC.
+   *
+   * @generated from enum value: CORRECTION_PRICES_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Those of when the RPC was made.
+   *
+   * @generated from enum value: CORRECTION_PRICES_OF_RPC = 1;
+   */
+  OF_RPC: 1,
+
+  /**
+   * Those of when the correction is made.
+   *
+   * @generated from enum value: CORRECTION_PRICES_CURRENT = 2;
+   */
+  CURRENT: 2,
+} as const;
+
+/**
+ * Prices that apply to corrected usage, by the price list that the gateway has
+ * loaded when the correction is made.
+ *
+ * @generated from enum llmgateway.usage.v1.CorrectionPrices
+ */
+export type CorrectionPrices = (typeof CorrectionPrices)[keyof typeof CorrectionPrices] | UnknownEnum;
+
+/**
+ * Describes the enum llmgateway.usage.v1.CorrectionPrices.
+ */
+export const CorrectionPricesSchema: GenEnum<CorrectionPrices> = /*@__PURE__*/
+  enumDesc(file_llmgateway_usage_v1_usage_event, 1);
 

@@ -7,15 +7,17 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Outcome, UsageEvent } from "./usage_event_pb.ts";
+import type { CorrectionPrices, Outcome, UsageEvent } from "./usage_event_pb.ts";
 import { file_llmgateway_usage_v1_usage_event } from "./usage_event_pb.ts";
+import type { Usage } from "../../v1/usage_pb.ts";
+import { file_llmgateway_v1_usage } from "../../v1/usage_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file llmgateway/usage/v1/usage_service.proto.
  */
 export const file_llmgateway_usage_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("CidsbG1nYXRld2F5L3VzYWdlL3YxL3VzYWdlX3NlcnZpY2UucHJvdG8SE2xsbWdhdGV3YXkudXNhZ2UudjEioAMKC1VzYWdlRmlsdGVyEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIeCgtwcm9qZWN0X2lkcxgDIAMoCUIJukgGkgEDEIACEhoKB2tleV9pZHMYBCADKAlCCbpIBpIBAxCAAhIZCgZtb2RlbHMYBSADKAlCCbpIBpIBAxCAAhIcCglwcm92aWRlcnMYBiADKAlCCbpIBpIBAxCAAhIuCghvdXRjb21lcxgHIAMoDjIcLmxsbWdhdGV3YXkudXNhZ2UudjEuT3V0Y29tZRJGCgZsYWJlbHMYCCADKAsyLC5sbG1nYXRld2F5LnVzYWdlLnYxLlVzYWdlRmlsdGVyLkxhYmVsc0VudHJ5Qgi6SAWaAQIQIBIXCg93b3JrZmxvd19ydW5faWQYCSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKsAgoRUXVlcnlVc2FnZVJlcXVlc3QSOAoGZmlsdGVyGAEgASgLMiAubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZUZpbHRlckIGukgDyAEBEkoKCGdyb3VwX2J5GAIgAygOMiMubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZURpbWVuc2lvbkITukgQkgENEAgYASIHggEEEAEgABIhCg9ncm91cF9ieV9sYWJlbHMYAyADKAlCCLpIBZIBAhAIEj4KCGludGVydmFsGAQgASgOMiIubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZUludGVydmFsQgi6SAWCAQIQARIaCglwYWdlX3NpemUYBSABKAVCB7pIBBoCKAASEgoKcGFnZV90b2tlbhgGIAEoCSJaChJRdWVyeVVzYWdlUmVzcG9uc2USKwoEcm93cxgBIAMoCzIdLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VSb3cSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoQFCghVc2FnZVJvdxI1ChFidWNrZXRfc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQQoKZGltZW5zaW9ucxgCIAMoCzItLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VSb3cuRGltZW5zaW9uc0VudHJ5EjkKBmxhYmVscxgDIAMoCzIpLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VSb3cuTGFiZWxzRW50cnkSFQoNcmVxdWVzdF9jb3VudBgEIAEoAxITCgtlcnJvcl9jb3VudBgFIAEoAxIgChhyZXNwb25zZV9jYWNoZV9oaXRfY291bnQYBiABKAMSFAoMaW5wdXRfdG9rZW5zGAcgASgDEhUKDW91dHB1dF90b2tlbnMYCCABKAMSHwoXY2FjaGVfcmVhZF9pbnB1dF90b2tlbnMYCSABKAMSIAoYY2FjaGVfd3JpdGVfaW5wdXRfdG9rZW5zGAogASgDEh8KF3JlYXNvbmluZ19vdXRwdXRfdG9rZW5zGAsgASgDEhUKDWNvc3RfbmFub191c2QYDCABKAMSFgoOc2F2ZWRfbmFub191c2QYDSABKAMSEwoLZHVyYXRpb25fbXMYDiABKAMSHgoWcmVwb3J0ZWRfY29zdF9uYW5vX3VzZBgPIAEoAxIeChZjb21wYXJlZF9jb3N0X25hbm9fdXNkGBAgASgDGjEKD0RpbWVuc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiegoWTGlzdFVzYWdlRXZlbnRzUmVxdWVzdBIwCgZmaWx0ZXIYASABKAsyIC5sbG1nYXRld2F5LnVzYWdlLnYxLlVzYWdlRmlsdGVyEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAMgASgJImMKF0xpc3RVc2FnZUV2ZW50c1Jlc3BvbnNlEi8KBmV2ZW50cxgBIAMoCzIfLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiWwoXV2F0Y2hVc2FnZUV2ZW50c1JlcXVlc3QSMAoGZmlsdGVyGAEgASgLMiAubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZUZpbHRlchIOCgZjdXJzb3IYAiABKAkiWgoYV2F0Y2hVc2FnZUV2ZW50c1Jlc3BvbnNlEi4KBWV2ZW50GAEgASgLMh8ubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZUV2ZW50Eg4KBmN1cnNvchgCIAEoCSqUAgoOVXNhZ2VEaW1lbnNpb24SHwobVVNBR0VfRElNRU5TSU9OX1VOU1BFQ0lGSUVEEAASGwoXVVNBR0VfRElNRU5TSU9OX1BST0pFQ1QQARIXChNVU0FHRV9ESU1FTlNJT05fS0VZEAISGAoUVVNBR0VfRElNRU5TSU9OX1RFQU0QAxIcChhVU0FHRV9ESU1FTlNJT05fRU5EX1VTRVIQBBIZChVVU0FHRV9ESU1FTlNJT05fTU9ERUwQBRIcChhVU0FHRV9ESU1FTlNJT05fUFJPVklERVIQBhIdChlVU0FHRV9ESU1FTlNJT05fT1BFUkFUSU9OEAcSGwoXVVNBR0VfRElNRU5TSU9OX09VVENPTUUQCCqVAQoNVXNhZ2VJbnRlcnZhbBIeChpVU0FHRV9JTlRFUlZBTF9VTlNQRUNJRklFRBAAEhkKFVVTQUdFX0lOVEVSVkFMX01JTlVURRABEhcKE1VTQUdFX0lOVEVSVkFMX0hPVVIQAhIWChJVU0FHRV9JTlRFUlZBTF9EQVkQAxIYChRVU0FHRV9JTlRFUlZBTF9NT05USBAEMtoCCgxVc2FnZVNlcnZpY2USYgoKUXVlcnlVc2FnZRImLmxsbWdhdGV3YXkudXNhZ2UudjEuUXVlcnlVc2FnZVJlcXVlc3QaJy5sbG1nYXRld2F5LnVzYWdlLnYxLlF1ZXJ5VXNhZ2VSZXNwb25zZSIDkAIBEnEKD0xpc3RVc2FnZUV2ZW50cxIrLmxsbWdhdGV3YXkudXNhZ2UudjEuTGlzdFVzYWdlRXZlbnRzUmVxdWVzdBosLmxsbWdhdGV3YXkudXNhZ2UudjEuTGlzdFVzYWdlRXZlbnRzUmVzcG9uc2UiA5ACARJzChBXYXRjaFVzYWdlRXZlbnRzEiwubGxtZ2F0ZXdheS51c2FnZS52MS5XYXRjaFVzYWdlRXZlbnRzUmVxdWVzdBotLmxsbWdhdGV3YXkudXNhZ2UudjEuV2F0Y2hVc2FnZUV2ZW50c1Jlc3BvbnNlIgAwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_llmgateway_usage_v1_usage_event]);
+  fileDesc("CidsbG1nYXRld2F5L3VzYWdlL3YxL3VzYWdlX3NlcnZpY2UucHJvdG8SE2xsbWdhdGV3YXkudXNhZ2UudjEioAMKC1VzYWdlRmlsdGVyEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIeCgtwcm9qZWN0X2lkcxgDIAMoCUIJukgGkgEDEIACEhoKB2tleV9pZHMYBCADKAlCCbpIBpIBAxCAAhIZCgZtb2RlbHMYBSADKAlCCbpIBpIBAxCAAhIcCglwcm92aWRlcnMYBiADKAlCCbpIBpIBAxCAAhIuCghvdXRjb21lcxgHIAMoDjIcLmxsbWdhdGV3YXkudXNhZ2UudjEuT3V0Y29tZRJGCgZsYWJlbHMYCCADKAsyLC5sbG1nYXRld2F5LnVzYWdlLnYxLlVzYWdlRmlsdGVyLkxhYmVsc0VudHJ5Qgi6SAWaAQIQIBIXCg93b3JrZmxvd19ydW5faWQYCSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKsAgoRUXVlcnlVc2FnZVJlcXVlc3QSOAoGZmlsdGVyGAEgASgLMiAubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZUZpbHRlckIGukgDyAEBEkoKCGdyb3VwX2J5GAIgAygOMiMubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZURpbWVuc2lvbkITukgQkgENEAgYASIHggEEEAEgABIhCg9ncm91cF9ieV9sYWJlbHMYAyADKAlCCLpIBZIBAhAIEj4KCGludGVydmFsGAQgASgOMiIubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZUludGVydmFsQgi6SAWCAQIQARIaCglwYWdlX3NpemUYBSABKAVCB7pIBBoCKAASEgoKcGFnZV90b2tlbhgGIAEoCSJaChJRdWVyeVVzYWdlUmVzcG9uc2USKwoEcm93cxgBIAMoCzIdLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VSb3cSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoQFCghVc2FnZVJvdxI1ChFidWNrZXRfc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQQoKZGltZW5zaW9ucxgCIAMoCzItLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VSb3cuRGltZW5zaW9uc0VudHJ5EjkKBmxhYmVscxgDIAMoCzIpLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VSb3cuTGFiZWxzRW50cnkSFQoNcmVxdWVzdF9jb3VudBgEIAEoAxITCgtlcnJvcl9jb3VudBgFIAEoAxIgChhyZXNwb25zZV9jYWNoZV9oaXRfY291bnQYBiABKAMSFAoMaW5wdXRfdG9rZW5zGAcgASgDEhUKDW91dHB1dF90b2tlbnMYCCABKAMSHwoXY2FjaGVfcmVhZF9pbnB1dF90b2tlbnMYCSABKAMSIAoYY2FjaGVfd3JpdGVfaW5wdXRfdG9rZW5zGAogASgDEh8KF3JlYXNvbmluZ19vdXRwdXRfdG9rZW5zGAsgASgDEhUKDWNvc3RfbmFub191c2QYDCABKAMSFgoOc2F2ZWRfbmFub191c2QYDSABKAMSEwoLZHVyYXRpb25fbXMYDiABKAMSHgoWcmVwb3J0ZWRfY29zdF9uYW5vX3VzZBgPIAEoAxIeChZjb21wYXJlZF9jb3N0X25hbm9fdXNkGBAgASgDGjEKD0RpbWVuc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiegoWTGlzdFVzYWdlRXZlbnRzUmVxdWVzdBIwCgZmaWx0ZXIYASABKAsyIC5sbG1nYXRld2F5LnVzYWdlLnYxLlVzYWdlRmlsdGVyEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAMgASgJImMKF0xpc3RVc2FnZUV2ZW50c1Jlc3BvbnNlEi8KBmV2ZW50cxgBIAMoCzIfLmxsbWdhdGV3YXkudXNhZ2UudjEuVXNhZ2VFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiWwoXV2F0Y2hVc2FnZUV2ZW50c1JlcXVlc3QSMAoGZmlsdGVyGAEgASgLMiAubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZUZpbHRlchIOCgZjdXJzb3IYAiABKAkiWgoYV2F0Y2hVc2FnZUV2ZW50c1Jlc3BvbnNlEi4KBWV2ZW50GAEgASgLMh8ubGxtZ2F0ZXdheS51c2FnZS52MS5Vc2FnZUV2ZW50Eg4KBmN1cnNvchgCIAEoCSKiAgoTQ29ycmVjdFVzYWdlUmVxdWVzdBIcCghldmVudF9pZBgBIAEoCUIKukgHcgUQARj/ARIaCgZyZWFzb24YAiABKAlCCrpIB3IFEAEYgAISIwoFdXNhZ2UYAyABKAsyFC5sbG1nYXRld2F5LnYxLlVzYWdlEhgKB2F0dGVtcHQYBCABKAVCB7pIBBoCKAASHQoMc2VydmljZV90aWVyGAUgASgJQge6SARyAhhAEj8KBnByaWNlcxgGIAEoDjIlLmxsbWdhdGV3YXkudXNhZ2UudjEuQ29ycmVjdGlvblByaWNlc0IIukgFggECEAESFQoNdmFsaWRhdGVfb25seRgHIAEoCBIbCgpyZXF1ZXN0X2lkGAggASgJQge6SARyAhhAIoABChRDb3JyZWN0VXNhZ2VSZXNwb25zZRI4Cg9jb3JyZWN0ZWRfZXZlbnQYASABKAsyHy5sbG1nYXRld2F5LnVzYWdlLnYxLlVzYWdlRXZlbnQSLgoFZXZlbnQYAiABKAsyHy5sbG1nYXRld2F5LnVzYWdlLnYxLlVzYWdlRXZlbnQqlAIKDlVzYWdlRGltZW5zaW9uEh8KG1VTQUdFX0RJTUVOU0lPTl9VTlNQRUNJRklFRBAAEhsKF1VTQUdFX0RJTUVOU0lPTl9QUk9KRUNUEAESFwoTVVNBR0VfRElNRU5TSU9OX0tFWRACEhgKFFVTQUdFX0RJTUVOU0lPTl9URUFNEAMSHAoYVVNBR0VfRElNRU5TSU9OX0VORF9VU0VSEAQSGQoVVVNBR0VfRElNRU5TSU9OX01PREVMEAUSHAoYVVNBR0VfRElNRU5TSU9OX1BST1ZJREVSEAYSHQoZVVNBR0VfRElNRU5TSU9OX09QRVJBVElPThAHEhsKF1VTQUdFX0RJTUVOU0lPTl9PVVRDT01FEAgqlQEKDVVzYWdlSW50ZXJ2YWwSHgoaVVNBR0VfSU5URVJWQUxfVU5TUEVDSUZJRUQQABIZChVVU0FHRV9JTlRFUlZBTF9NSU5VVEUQARIXChNVU0FHRV9JTlRFUlZBTF9IT1VSEAISFgoSVVNBR0VfSU5URVJWQUxfREFZEAMSGAoUVVNBR0VfSU5URVJWQUxfTU9OVEgQBDLBAwoMVXNhZ2VTZXJ2aWNlEmIKClF1ZXJ5VXNhZ2USJi5sbG1nYXRld2F5LnVzYWdlLnYxLlF1ZXJ5VXNhZ2VSZXF1ZXN0GicubGxtZ2F0ZXdheS51c2FnZS52MS5RdWVyeVVzYWdlUmVzcG9uc2UiA5ACARJxCg9MaXN0VXNhZ2VFdmVudHMSKy5sbG1nYXRld2F5LnVzYWdlLnYxLkxpc3RVc2FnZUV2ZW50c1JlcXVlc3QaLC5sbG1nYXRld2F5LnVzYWdlLnYxLkxpc3RVc2FnZUV2ZW50c1Jlc3BvbnNlIgOQAgEScwoQV2F0Y2hVc2FnZUV2ZW50cxIsLmxsbWdhdGV3YXkudXNhZ2UudjEuV2F0Y2hVc2FnZUV2ZW50c1JlcXVlc3QaLS5sbG1nYXRld2F5LnVzYWdlLnYxLldhdGNoVXNhZ2VFdmVudHNSZXNwb25zZSIAMAESZQoMQ29ycmVjdFVzYWdlEigubGxtZ2F0ZXdheS51c2FnZS52MS5Db3JyZWN0VXNhZ2VSZXF1ZXN0GikubGxtZ2F0ZXdheS51c2FnZS52MS5Db3JyZWN0VXNhZ2VSZXNwb25zZSIAYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_llmgateway_usage_v1_usage_event, file_llmgateway_v1_usage]);
 
 /**
  * Which events to take. Fields are joined by AND, list items by OR; an empty
@@ -426,6 +428,109 @@ export const WatchUsageEventsResponseSchema: GenMessage<WatchUsageEventsResponse
   messageDesc(file_llmgateway_usage_v1_usage_service, 7);
 
 /**
+ * Request to correct the usage of one RPC.
+ *
+ * @generated from message llmgateway.usage.v1.CorrectUsageRequest
+ */
+export type CorrectUsageRequest = Message<"llmgateway.usage.v1.CorrectUsageRequest"> & {
+  /**
+   * Event to replace. One that was replaced already fails with ABORTED, and
+   * metadata "correctedBy" is the event that replaced it.
+   *
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * Why. It stands in the new event, where the project reads it.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * What one attempt truly consumed: a count that is set takes the place of the
+   * one before, and one that is unset stays. A split of cache writes goes with
+   * their total. Source UNSPECIFIED: PROVIDER. Unset: all counts stay, and are
+   * priced anew.
+   *
+   * @generated from field: llmgateway.v1.Usage usage = 3;
+   */
+  usage?: Usage | undefined;
+
+  /**
+   * Number of the attempt that consumed it. 0: the only one that did.
+   *
+   * @generated from field: int32 attempt = 4;
+   */
+  attempt: number;
+
+  /**
+   * Service tier that the provider billed the attempt under. Empty: as the event
+   * says, which is the standard one where the provider did not report any.
+   *
+   * @generated from field: string service_tier = 5;
+   */
+  serviceTier: string;
+
+  /**
+   * Prices to apply.
+   *
+   * @generated from field: llmgateway.usage.v1.CorrectionPrices prices = 6;
+   */
+  prices: CorrectionPrices;
+
+  /**
+   * Answer what would be written, and write nothing.
+   *
+   * @generated from field: bool validate_only = 7;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Idempotency id, for repeats of a correction of this event.
+   *
+   * @generated from field: string request_id = 8;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message llmgateway.usage.v1.CorrectUsageRequest.
+ * Use `create(CorrectUsageRequestSchema)` to create a new message.
+ */
+export const CorrectUsageRequestSchema: GenMessage<CorrectUsageRequest> = /*@__PURE__*/
+  messageDesc(file_llmgateway_usage_v1_usage_service, 8);
+
+/**
+ * What was replaced, and by what.
+ *
+ * @generated from message llmgateway.usage.v1.CorrectUsageResponse
+ */
+export type CorrectUsageResponse = Message<"llmgateway.usage.v1.CorrectUsageResponse"> & {
+  /**
+   * The event that was replaced.
+   *
+   * @generated from field: llmgateway.usage.v1.UsageEvent corrected_event = 1;
+   */
+  correctedEvent?: UsageEvent | undefined;
+
+  /**
+   * The event that replaced it. With validate_only it has no id.
+   *
+   * @generated from field: llmgateway.usage.v1.UsageEvent event = 2;
+   */
+  event?: UsageEvent | undefined;
+};
+
+/**
+ * Describes the message llmgateway.usage.v1.CorrectUsageResponse.
+ * Use `create(CorrectUsageResponseSchema)` to create a new message.
+ */
+export const CorrectUsageResponseSchema: GenMessage<CorrectUsageResponse> = /*@__PURE__*/
+  messageDesc(file_llmgateway_usage_v1_usage_service, 9);
+
+/**
  * Dimension to group by.
  *
  * @generated from enum llmgateway.usage.v1.UsageDimension
@@ -599,6 +704,19 @@ export const UsageService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchUsageEventsRequestSchema;
     output: typeof WatchUsageEventsResponseSchema;
+  },
+  /**
+   * Writes an event that replaces another one, because truer counts became known
+   * or another price applies. For platform administrators, at the gateway that
+   * emitted the event. Budgets stay as they are: they said what may be spent when
+   * the RPC was made.
+   *
+   * @generated from rpc llmgateway.usage.v1.UsageService.CorrectUsage
+   */
+  correctUsage: {
+    methodKind: "unary";
+    input: typeof CorrectUsageRequestSchema;
+    output: typeof CorrectUsageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_llmgateway_usage_v1_usage_service, 0);

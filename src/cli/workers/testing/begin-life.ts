@@ -26,6 +26,7 @@ export function beginLife(worker: number, dataDir: string): WorkerLife {
       objectWatch: none,
       usageShards: none,
       usage: none,
+      correctUsage: none,
       metrics: none,
     },
     hear: { closed: none, slotsReturned: none },
