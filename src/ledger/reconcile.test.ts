@@ -28,8 +28,8 @@ describe("reconciliation", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it("says what the stream lost, doubled or changed, what waits, and what the database lacks, beside a running gateway", async () => {
-    const ledger = await openLedger({
+  const openHere = () =>
+    openLedger({
       folder,
       instance: "gateway-1",
       durability: "os",
@@ -41,6 +41,9 @@ describe("reconciliation", () => {
       log: quiet,
       now: Date.now,
     });
+
+  it("says what the stream lost, doubled or changed, what waits, and what the database lacks, beside a running gateway", async () => {
+    const ledger = await openHere();
     const record = (eventId: string, atMs = Date.now()): Promise<void> =>
       ledger.finish(
         create(UsageEventSchema, {
@@ -116,6 +119,61 @@ describe("reconciliation", () => {
       missingInDatabase: ["b"],
       doubledInDatabase: ["c"],
     });
+    await ledger.close();
+  });
+
+  it("compares contents of events in CloudEvents JSON, too, and of what is no event says that it differs", async () => {
+    const ledger = await openHere();
+    const sinceMs = Date.now() - 60_000;
+    const access = { servers: [server.url] };
+    const publisher = new Publisher(ledger.outbox, {
+      access,
+      stream: "USAGE",
+      format: "cloudevents-json",
+      instance: "g",
+      log: quiet,
+    });
+    const eventOf = (eventId: string) =>
+      create(UsageEventSchema, {
+        eventId,
+        eventTime: timestampFromMs(Date.now()),
+        duration: { seconds: 1n, nanos: 234_567_891 },
+        usage: { inputTokens: 0, providerToolCalls: { web_search: 2 } },
+        cost: { totalNanoUsd: 9_007_199_254_740_993n },
+        labels: { "10": "a", feature: "ünï", "2": "b" },
+      });
+    for (const id of ["a", "b", "c"]) await ledger.finish(eventOf(id));
+    await ledger.finish(create(UsageEventSchema, { eventId: "old", eventTime: timestampFromMs(sinceMs - 1) }));
+    await vi.waitFor(() => expect(ledger.figures.outboxDepth).toBe(0), { timeout: 10_000 });
+    await publisher.close(1_000);
+    const compare = () => reconcile({ folders: [folder], access, sinceMs });
+    expect(await compare()).toMatchObject({ inJournal: 3, inStream: 3, missingInStream: [], differing: [] });
+
+    const connection = await connect({ servers: server.url });
+    const manager = await jetstreamManager(connection);
+    const textAt = async (seq: number) =>
+      new TextDecoder().decode((await manager.streams.getMessage("USAGE", { seq }))?.data);
+    const texts = {
+      a: await textAt(1),
+      b: (await textAt(2)).replace("9007199254740993", "9007199254740992"),
+      c: "{",
+    };
+    await manager.streams.purge("USAGE");
+    await setUpStream({ access, stream: "USAGE", duplicateWindowMs: 100 });
+    await vi.waitFor(
+      async () => {
+        for (const [id, text] of Object.entries(texts)) {
+          const withId = headers();
+          withId.set("Content-Type", "application/cloudevents+json");
+          withId.set("Nats-Msg-Id", id);
+          await jetstream(connection).publish("llmgateway.usage.v1._.chat.succeeded", text, { headers: withId });
+        }
+        expect((await manager.streams.info("USAGE")).state.messages).toBeGreaterThanOrEqual(3);
+      },
+      { timeout: 10_000, interval: 150 },
+    );
+    await connection.close();
+    expect(await compare()).toMatchObject({ missingInStream: [], differing: ["b", "c"] });
     await ledger.close();
   });
 });

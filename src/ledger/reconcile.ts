@@ -1,7 +1,7 @@
 // Holds the journals, the stream and a consumer's database against each other. Reads only, and needs no lock: it can run
 // beside the gateway. Events of other gateways in the stream are counted and held against the database alone.
 import { crc32 } from "node:zlib";
-import { fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, fromJson, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Consumer, JsMsg } from "@nats-io/jetstream";
 import { type UsageEvent, UsageEventSchema } from "../contract.ts";
@@ -12,6 +12,7 @@ import { recover } from "./journal/recover.ts";
 import { scanSegment } from "./journal/scan-segment.ts";
 import { connectNats, type NatsAccess } from "./publisher/connect-nats.ts";
 import { type ReportedCost, ReportedCostSums } from "./reported-cost-sums.ts";
+import { writtenMs } from "./written-ms.ts";
 
 export type ReconcileOptions = {
   /** Folders of segments: one of each journal. */
@@ -19,7 +20,7 @@ export type ReconcileOptions = {
   readonly access: NatsAccess;
   /** Default "USAGE". */
   readonly stream?: string | undefined;
-  /** Events since this time, Unix milliseconds; both journal and stream must still hold them. */
+  /** Events that were written since this time, Unix milliseconds; both journal and stream must still hold them. */
   readonly sinceMs: number;
   /** Event ids that a consumer has booked, a double as often as it stands there; `undefined`: no database is compared. */
   readonly bookedIds?: Iterable<string> | undefined;
@@ -36,17 +37,18 @@ export type Reconciliation = {
   readonly missingInStream: readonly string[];
   /** More than once in the stream: the consumer must drop the rest. */
   readonly doubledInStream: readonly string[];
-  /** Other bytes in the stream than in the journal. */
+  /** Other contents in the stream than in the journal, in whichever form they are there. */
   readonly differing: readonly string[];
-  /** In the stream and not booked. */
+  /** In the stream and not booked. A database goes by the time of the calls: corrections of older ones are not looked for. */
   readonly missingInDatabase: readonly string[];
   readonly doubledInDatabase: readonly string[];
   /** What providers said of the journal's events, by provider and model; those that say nothing are not here. */
   readonly reported: readonly ReportedCost[];
 };
 
+/** The checksum is that of the event's binary form. */
 type JournalEvent = { readonly checksum: number; readonly delivered: boolean };
-type StreamEvent = { readonly checksum: number | undefined; readonly count: number };
+type StreamEvent = { readonly checksum: number; readonly isOfTime: boolean; readonly count: number };
 
 const fetchMax = 1_000;
 const fetchWaitMs = 5_000;
@@ -67,14 +69,17 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciliati
     missingInStream: unseen.filter(([, event]) => event.delivered).map(([id]) => id),
     doubledInStream: [...stream].filter(([, event]) => event.count > 1).map(([id]) => id),
     differing: [...journal].filter(([id, { checksum }]) => differs(checksum, stream.get(id))).map(([id]) => id),
-    missingInDatabase: booked === undefined ? [] : [...stream.keys()].filter((id) => !booked.has(id)),
+    missingInDatabase:
+      booked === undefined
+        ? []
+        : [...stream].filter(([id, event]) => event.isOfTime && !booked.has(id)).map(([id]) => id),
     doubledInDatabase: [...(booked ?? [])].filter(([, count]) => count > 1).map(([id]) => id),
     reported: reports.sums,
   };
 }
 
 function differs(checksum: number, event: StreamEvent | undefined): boolean {
-  return event?.checksum !== undefined && event.checksum !== checksum;
+  return event !== undefined && event.checksum !== checksum;
 }
 
 async function readJournals(
@@ -104,7 +109,7 @@ async function readJournal(
         const record = frame.type === recordType.final ? readEventRecord(frame.payload) : undefined;
         if (record === undefined) return undefined;
         const event = fromBinary(UsageEventSchema, record.message);
-        if (timeOf(event) < sinceMs) return undefined;
+        if (writtenMs(event) < sinceMs) return undefined;
         events.set(record.eventId, { checksum: crc32(record.message), delivered: !waiting.has(offset) });
         reports.add(event);
         return undefined;
@@ -129,10 +134,12 @@ async function readStream({
     const events = new Map<string, StreamEvent>();
     for (let { num_pending: left } = await consumer.info(); left > 0; ) {
       for (const message of await fetchSome(consumer, Math.min(left, fetchMax))) {
-        const { eventId, timeMs, checksum } = readMessage(message);
         left = message.info.pending;
-        if (timeMs < sinceMs) continue;
-        events.set(eventId, { checksum, count: (events.get(eventId)?.count ?? 0) + 1 });
+        const eventId = message.headers?.get("Nats-Msg-Id") ?? "";
+        const { event, checksum } = readMessage(message);
+        if (event !== undefined && writtenMs(event) < sinceMs) continue;
+        const count = (events.get(eventId)?.count ?? 0) + 1;
+        events.set(eventId, { checksum, isOfTime: isSince(event, sinceMs), count });
       }
     }
     return events;
@@ -151,21 +158,28 @@ async function fetchSome(consumer: Consumer, count: number): Promise<readonly Js
   return messages;
 }
 
-/** A message in CloudEvents form has other bytes than the journal: it has no checksum here. */
-function readMessage(message: JsMsg): {
-  readonly eventId: string;
-  readonly timeMs: number;
-  readonly checksum: number | undefined;
-} {
-  const eventId = message.headers?.get("Nats-Msg-Id") ?? "";
-  if (message.headers?.get("Content-Type") !== "application/x-protobuf") {
-    return { eventId, timeMs: Number.POSITIVE_INFINITY, checksum: undefined };
+type ReadMessage = { readonly event: UsageEvent | undefined; readonly checksum: number };
+
+/** In either form that `usage.nats.format` has: JSON is held against the bytes that the journal would have of it. */
+function readMessage({ headers, data }: JsMsg): ReadMessage {
+  try {
+    if (headers?.get("Content-Type") !== "application/cloudevents+json") {
+      return { event: fromBinary(UsageEventSchema, data), checksum: crc32(data) };
+    }
+    const cloudEvent: { readonly data: JsonValue } = JSON.parse(new TextDecoder().decode(data));
+    const event = fromJson(UsageEventSchema, cloudEvent.data, { ignoreUnknownFields: true });
+    return { event, checksum: crc32(toBinary(UsageEventSchema, event)) };
+  } catch {
+    return { event: undefined, checksum: noChecksum }; // No event: it differs from whatever the journal has.
   }
-  return { eventId, timeMs: timeOf(fromBinary(UsageEventSchema, message.data)), checksum: crc32(message.data) };
 }
 
-function timeOf({ eventTime }: UsageEvent): number {
-  return eventTime === undefined ? 0 : timestampMs(eventTime);
+/** Bytes have none below zero. */
+const noChecksum = -1;
+
+/** A message that cannot be read is not let go by for its time. */
+function isSince(event: UsageEvent | undefined, sinceMs: number): boolean {
+  return event?.eventTime === undefined || timestampMs(event.eventTime) >= sinceMs;
 }
 
 function countIds(ids: Iterable<string>): ReadonlyMap<string, number> {
