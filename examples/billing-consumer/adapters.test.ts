@@ -81,3 +81,57 @@ describe("an event for Lago", () => {
     expect(toLagoEvent(priced, "s", "c").event.precise_total_amount_cents).toBe(cents);
   });
 });
+
+describe("a correction", () => {
+  const createTime = { seconds: 1_767_000_000n, nanos: 0 };
+  const first = create(UsageEventSchema, {
+    eventId: "first",
+    correctsEventId: event.eventId,
+    correction: { createTime },
+    usage: { inputTokens: 100, outputTokens: 8 },
+    cost: { totalNanoUsd: 10_000_000n },
+  });
+  const second = create(UsageEventSchema, {
+    eventId: "second",
+    correctsEventId: "first",
+    correction: { createTime },
+    usage: { inputTokens: 130, outputTokens: 8 },
+    cost: { totalNanoUsd: 12_345_678n },
+  });
+  const chain = [
+    [event, undefined],
+    [first, event],
+    [second, first],
+  ] as const;
+  const sum = (values: readonly (number | undefined)[]) => values.reduce<number>((all, one) => all + (one ?? 0), 0);
+
+  it("makes the sums of each system those of the event that counts, under an id and a time of its own", () => {
+    const meters = { inputTokens: "in", outputTokens: "out", nanoUsd: "cost" };
+    const stripe = chain.flatMap(([one, corrected]) => toStripeMeterEvents(one, "cus_1", meters, corrected));
+    const toldTo = (meter: string) =>
+      sum(stripe.filter((one) => one.event_name === meter).map(({ payload }) => Number(payload.value)));
+    expect([toldTo("in"), toldTo("out"), toldTo("cost")]).toEqual([130, 8, 12_345_678]);
+    expect(stripe.find(({ identifier }) => identifier === "first:input")).toMatchObject({
+      payload: { value: "-20" },
+      timestamp: 1_767_000_000,
+    });
+    expect(new Set(stripe.map(({ identifier }) => identifier)).size).toBe(stripe.length);
+
+    const meter = chain.map(([one, corrected]) => toOpenMeterEvent(one, "acme", corrected));
+    expect(sum(meter.map(({ data }) => Number(data["input_tokens"])))).toBe(130);
+    expect(sum(meter.map(({ data }) => Number(data["cost_nano_usd"])))).toBe(12_345_678);
+    expect(meter.map(({ id, time }) => [id, time])[1]).toEqual(["first", "2025-12-29T09:20:00.000Z"]);
+
+    const lago = chain.map(([one, corrected]) => toLagoEvent(one, "sub_1", "llm", corrected).event);
+    expect(lago.map((one) => one.precise_total_amount_cents)).toEqual(["1.234567", "-0.234567", "0.2345678"]);
+    expect(sum(lago.map(({ properties }) => Number(properties["output_tokens"])))).toBe(8);
+  });
+
+  it("is refused without the event that it replaces, or with another", () => {
+    expect(() => toStripeMeterEvents(first, "cus_1", { inputTokens: "in" })).toThrow(
+      "needs the event that it corrects",
+    );
+    expect(() => toLagoEvent(second, "s", "c", event)).toThrow("needs the event that it corrects");
+    expect(() => toOpenMeterEvent(event, "acme", first)).toThrow("needs the event that it corrects");
+  });
+});

@@ -20,8 +20,15 @@ const schema = `
     gateway_instance TEXT NOT NULL, instance_boot_id TEXT NOT NULL, instance_sequence INTEGER NOT NULL, payload BLOB NOT NULL
   ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS unreadable (id INTEGER PRIMARY KEY, payload BLOB NOT NULL);
-  CREATE VIEW IF NOT EXISTS billable AS
-    SELECT * FROM usage_event WHERE event_id NOT IN (SELECT corrects_event_id FROM usage_event WHERE corrects_event_id <> '');
+  CREATE INDEX IF NOT EXISTS usage_event_by_corrected ON usage_event (corrects_event_id) WHERE corrects_event_id <> '';
+  DROP VIEW IF EXISTS billable;
+  -- Whatever the order of arrival: what was corrected does not count, and of two corrections of one event, which a gateway
+  -- makes only after its journal was set back to a copy, the newer one counts.
+  CREATE VIEW billable AS SELECT * FROM usage_event AS one
+    WHERE NOT EXISTS (SELECT 1 FROM usage_event AS correction
+      WHERE correction.corrects_event_id = one.event_id AND correction.corrects_event_id <> '')
+    AND NOT EXISTS (SELECT 1 FROM usage_event AS newer
+      WHERE newer.corrects_event_id = one.corrects_event_id AND newer.corrects_event_id <> '' AND newer.event_id > one.event_id);
 `;
 
 export class BillingDatabase {

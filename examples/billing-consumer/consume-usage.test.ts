@@ -68,6 +68,33 @@ describe("the billing consumer", () => {
     database.close();
   });
 
+  it("bills the newest correction of an event alone, whatever the order in which they arrive", () => {
+    const [original, first, second, twin] = [
+      { eventId: "a", cost: { totalNanoUsd: 1n } },
+      { eventId: "b", cost: { totalNanoUsd: 20n }, correctsEventId: "a" },
+      { eventId: "c", cost: { totalNanoUsd: 300n }, correctsEventId: "b" },
+      // Of a gateway whose journal was set back: another correction of the same event.
+      { eventId: "d", cost: { totalNanoUsd: 4_000n }, correctsEventId: "b" },
+    ].map((shape) => ({ event: create(UsageEventSchema, shape), payload: new Uint8Array() }));
+    const orders = [
+      { deliveries: [original, first], cost: 20 },
+      { deliveries: [first, original], cost: 20 },
+      { deliveries: [second, first, original], cost: 300 },
+      { deliveries: [twin, original, second, first], cost: 4_000 },
+      { deliveries: [second, twin, first, original], cost: 4_000 },
+    ];
+    for (const [index, { deliveries, cost }] of orders.entries()) {
+      const path = join(folder, `order-${index}.sqlite`);
+      const database = new BillingDatabase(path);
+      for (const delivery of deliveries) if (delivery !== undefined) database.book([delivery]);
+      const reading = new DatabaseSync(path);
+      const sum = reading.prepare("SELECT COUNT(*) AS n, SUM(cost_nano_usd) AS cost FROM billable");
+      expect(sum.get()).toMatchObject({ n: 1, cost });
+      reading.close();
+      database.close();
+    }
+  });
+
   it("books events in CloudEvents JSON as it books those in protobuf", async () => {
     const event = create(UsageEventSchema, {
       eventId: "json-1",

@@ -1,5 +1,5 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { UsageEvent } from "../../src/contract.ts";
+import { toDifference } from "./usage-difference.ts";
 
 /** Body of `POST /api/v1/events` of Lago; `transaction_id` is its key. */
 export type LagoEvent = {
@@ -19,21 +19,29 @@ export type LagoEvent = {
 const nanoUsdPerCent = 10_000_000n;
 const centDigits = 7;
 
-export function toLagoEvent(event: UsageEvent, externalSubscriptionId: string, code: string): LagoEvent {
-  const { usage, cost } = event;
-  const timeMs = event.eventTime === undefined ? 0 : timestampMs(event.eventTime);
+/**
+ * Lago refuses a second event of one `transaction_id`, and sums take values below zero (getlago/lago-api, pull request
+ * 1555): of a correction it is told the difference to `corrected`, the event that is replaced.
+ */
+export function toLagoEvent(
+  event: UsageEvent,
+  externalSubscriptionId: string,
+  code: string,
+  corrected?: UsageEvent,
+): LagoEvent {
+  const { inputTokens, outputTokens, costNanoUsd, timeMs } = toDifference(event, corrected);
   return {
     event: {
       transaction_id: event.eventId,
       external_subscription_id: externalSubscriptionId,
       code,
       timestamp: (timeMs / 1000).toFixed(3),
-      ...(cost === undefined ? {} : { precise_total_amount_cents: toCents(cost.totalNanoUsd) }),
+      ...(costNanoUsd === undefined ? {} : { precise_total_amount_cents: toCents(costNanoUsd) }),
       properties: {
         model: event.model,
         provider: event.provider,
-        ...(usage?.inputTokens === undefined ? {} : { input_tokens: usage.inputTokens }),
-        ...(usage?.outputTokens === undefined ? {} : { output_tokens: usage.outputTokens }),
+        ...(inputTokens === undefined ? {} : { input_tokens: inputTokens }),
+        ...(outputTokens === undefined ? {} : { output_tokens: outputTokens }),
       },
     },
   };

@@ -1,5 +1,5 @@
-import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { UsageEvent } from "../../src/contract.ts";
+import { toDifference } from "./usage-difference.ts";
 
 /** A CloudEvent as OpenMeter ingests it (`POST /api/v1/events`); `id` and `source` together are its key. */
 export type OpenMeterEvent = {
@@ -13,23 +13,27 @@ export type OpenMeterEvent = {
   readonly data: Readonly<Record<string, string | number>>;
 };
 
-/** Counts that are not known are left out. Money is text: it may pass what a JSON number holds exactly. */
-export function toOpenMeterEvent(event: UsageEvent, subject: string): OpenMeterEvent {
-  const { usage, cost } = event;
+/**
+ * Counts that are not known are left out. Money is text: it may pass what a JSON number holds exactly. OpenMeter drops a
+ * second event of one id and source and has none that replaces another: of a correction it is told the difference to
+ * `corrected`, the event that is replaced, for meters that SUM.
+ */
+export function toOpenMeterEvent(event: UsageEvent, subject: string, corrected?: UsageEvent): OpenMeterEvent {
+  const { inputTokens, outputTokens, cacheReadInputTokens, costNanoUsd, timeMs } = toDifference(event, corrected);
   return {
     specversion: "1.0",
     id: event.eventId,
     source: `/llmgateway/${encodeURIComponent(event.gatewayInstance)}`,
     type: "llm.tokens",
     subject,
-    time: (event.eventTime === undefined ? new Date(0) : timestampDate(event.eventTime)).toISOString(),
+    time: new Date(timeMs).toISOString(),
     data: {
       model: event.model,
       provider: event.provider,
-      ...(usage?.inputTokens === undefined ? {} : { input_tokens: usage.inputTokens }),
-      ...(usage?.outputTokens === undefined ? {} : { output_tokens: usage.outputTokens }),
-      ...(usage?.cacheReadInputTokens === undefined ? {} : { cache_read_input_tokens: usage.cacheReadInputTokens }),
-      ...(cost === undefined ? {} : { cost_nano_usd: String(cost.totalNanoUsd) }),
+      ...(inputTokens === undefined ? {} : { input_tokens: inputTokens }),
+      ...(outputTokens === undefined ? {} : { output_tokens: outputTokens }),
+      ...(cacheReadInputTokens === undefined ? {} : { cache_read_input_tokens: cacheReadInputTokens }),
+      ...(costNanoUsd === undefined ? {} : { cost_nano_usd: String(costNanoUsd) }),
     },
   };
 }
