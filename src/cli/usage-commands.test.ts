@@ -1,12 +1,22 @@
 import { once } from "node:events";
 import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it } from "vitest";
-import { Outcome, type QueryUsageRequest, UsageEventSchema, UsageRowSchema, UsageService } from "../contract.ts";
+import {
+  CorrectionPrices,
+  type CorrectUsageRequest,
+  Outcome,
+  type QueryUsageRequest,
+  UsageEventSchema,
+  UsageRowSchema,
+  type UsageSchema,
+  UsageService,
+  UsageSource,
+} from "../contract.ts";
 import type { CommandIo } from "./command-io.ts";
 import { runProgram } from "./program.ts";
 
@@ -196,5 +206,93 @@ describe("usage tail", () => {
     await stop();
     const { written, code } = start(["tail", "-a", address, "--json"]);
     expect([await code, written.err]).toEqual([1, `llm-gateway: no gateway answers at ${address}; is it running?\n`]);
+  });
+});
+
+describe("usage correct", () => {
+  const eventOf = (eventId: string, usage: MessageInitShape<typeof UsageSchema>, totalNanoUsd: bigint) =>
+    create(UsageEventSchema, { eventId, usage, cost: { totalNanoUsd, priceListVersion: `list of ${eventId}` } });
+  const lost = eventOf("lost", { inputTokens: 100, outputTokens: 7, source: UsageSource.ESTIMATED }, 2_000_000n);
+  const truer = { inputTokens: 90, outputTokens: 40, searchUnits: 2, source: UsageSource.PROVIDER };
+
+  it("asks for what is truer, and shows what the event said before and says now", async () => {
+    const asked: CorrectUsageRequest[] = [];
+    const address = await listen({
+      correctUsage(request) {
+        asked.push(request);
+        return { correctedEvent: lost, event: eventOf(request.validateOnly ? "" : "new", truer, 1_500_000n) };
+      },
+    });
+    const words = ["correct", "lost", "-a", address, "--reason", "dashboard", "--prices", "now", "--attempt", "2"];
+    const counts = ["--input-tokens", "90", "--output-tokens", "40", "--usage", '{"searchUnits": 2, "inputTokens": 1}'];
+    const { written, code } = start([...words, ...counts, "--request-id", "r-1", "--service-tier", "flex"]);
+    expect([await code, written.err]).toEqual([0, ""]);
+    expect(written.out).toBe(
+      [
+        "                     BEFORE        AFTER     CHANGE",
+        "input_tokens            100           90        -10",
+        "output_tokens             7           40        +33",
+        "search_units              ?            2         +2",
+        "source            estimated     provider",
+        "cost USD           0.002000     0.001500  -0.000500",
+        "price list     list of lost  list of new",
+        "new replaces lost",
+        "",
+      ].join("\n"),
+    );
+    expect(asked[0]).toMatchObject({
+      eventId: "lost",
+      reason: "dashboard",
+      usage: { inputTokens: 90, outputTokens: 40, searchUnits: 2 },
+      attempt: 2,
+      serviceTier: "flex",
+      prices: CorrectionPrices.CURRENT,
+      validateOnly: false,
+      requestId: "r-1",
+    });
+    const dry = start([...words, ...counts, "--dry-run"]);
+    expect(await dry.code).toBe(0);
+    expect(dry.written.out).toContain("\nnothing was written\n");
+    expect(asked[1]?.validateOnly).toBe(true);
+  });
+
+  it("leaves the counts as they are when it only prices anew, and prints both events as JSON", async () => {
+    const asked: CorrectUsageRequest[] = [];
+    const address = await listen({
+      correctUsage(request) {
+        asked.push(request);
+        return { correctedEvent: lost, event: eventOf("new", truer, 1n) };
+      },
+    });
+    const { written, code } = start(["correct", "lost", "-a", address, "--reason", "price", "--reprice", "--json"]);
+    expect(await code).toBe(0);
+    expect(asked[0]?.usage).toBeUndefined();
+    expect(asked[0]?.prices).toBe(CorrectionPrices.OF_RPC);
+    expect(JSON.parse(written.out)).toMatchObject({ correctedEvent: { eventId: "lost" }, event: { eventId: "new" } });
+  });
+
+  it.each([
+    ["nothing that is truer", [], "say what is truer"],
+    ["counts, and that they stay", ["--reprice", "--input-tokens", "1"], "--reprice leaves the counts as they are"],
+    ["a count that is none", ["--input-tokens", "-1"], "Say a whole number"],
+    ["counts that are no JSON", ["--usage", "{"], "--usage must be JSON"],
+    ["counts that the contract does not know", ["--usage", '{"tokens": 1}'], "--usage must be JSON"],
+  ])("is called wrongly with %s", async (_, words, message) => {
+    const { written, code } = start(["correct", "lost", "--reason", "r", ...words]);
+    expect(await code).toBe(2);
+    expect(written.err).toContain(message);
+  });
+
+  it("says why the gateway refused", async () => {
+    const address = await listen({
+      correctUsage() {
+        throw new ConnectError("the event was corrected by x: correct that one", Code.Aborted);
+      },
+    });
+    const { written, code } = start(["correct", "lost", "-a", address, "--reason", "r", "--reprice"]);
+    expect(await code).toBe(1);
+    expect(written.err).toBe(
+      "llm-gateway: the gateway says: the event was corrected by x: correct that one (Aborted)\n",
+    );
   });
 });

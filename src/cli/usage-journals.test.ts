@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type NatsServer, startNats } from "../../test/nats-server.ts";
@@ -36,7 +36,11 @@ afterEach(async () => {
 });
 
 /** One event in a journal of its own, on its way to the stream. */
-async function record(path: string, eventId: string): Promise<void> {
+async function record(
+  path: string,
+  eventId: string,
+  more: MessageInitShape<typeof UsageEventSchema> = {},
+): Promise<void> {
   const ledger = await openLedger({
     folder: join(folder, path),
     instance: eventId,
@@ -49,7 +53,7 @@ async function record(path: string, eventId: string): Promise<void> {
     log: { warn: () => undefined, info: () => undefined },
     now: Date.now,
   });
-  await ledger.finish(create(UsageEventSchema, { eventId, eventTime: timestampFromMs(Date.now()) }));
+  await ledger.finish(create(UsageEventSchema, { eventId, eventTime: timestampFromMs(Date.now()), ...more }));
   await ledger.close();
 }
 
@@ -92,6 +96,17 @@ describe("usage reconcile and usage replay", () => {
   it("know the journals of workers where there is no other", async () => {
     await record("data/worker-2/journal", "second");
     expect(await usage("replay", "--since", "1h")).toMatchObject({ code: 0, out: expect.stringMatching(/^1 event/) });
+  });
+
+  it("go by when a correction was made, and hold a database only against calls of the time", async () => {
+    const longAgo = timestampFromMs(Date.now() - 40 * 86_400_000);
+    const correction = { createTime: timestampFromMs(Date.now()) };
+    await record("data/journal", "old", { eventTime: longAgo });
+    await record("data/journal", "correction", { eventTime: longAgo, correctsEventId: "old", correction });
+    expect(await usage("replay", "--since", "1h")).toMatchObject({ out: expect.stringMatching(/^1 event/) });
+    await writeFile(join(folder, "ids"), "");
+    const { out } = await usage("reconcile", "--since", "1h", "--booked-ids", join(folder, "ids"), "--json");
+    expect(JSON.parse(out)).toMatchObject({ inJournal: 1, inStream: 1, differing: [], missingInDatabase: [] });
   });
 
   it("say in one line that there is no journal", async () => {

@@ -87,6 +87,7 @@ const requests: Readonly<Record<string, Record<string, unknown>>> = {
   Moderate: { model: "small", parts: [part] },
   GenerateImages: { model: "small", prompt: "p" },
   StreamSpeech: { model: "small", text: "t", voice: "v" },
+  CorrectUsage: { eventId: "no-such-event", reason: "r" },
   Transcribe: { model: "small", audio: { source: { case: "data", value: new Uint8Array(4) }, mediaType: "audio/wav" } },
 };
 const requestOf = (method: Method) => create(method.input, requests[method.name] ?? {});
@@ -111,6 +112,11 @@ const strangers: readonly (readonly [string, readonly Method[], readonly string[
     [testSecret, watcherSecret],
   ],
   ["routes", methodsOf([adminRoutes.RouteService]), [testSecret, adminSecret, otherAdminSecret]],
+  [
+    "corrections of usage",
+    methodsOf([UsageService]).filter(({ name }) => name === "CorrectUsage"),
+    [testSecret, watcherSecret, adminSecret, otherAdminSecret],
+  ],
 ];
 
 describe.each(strangers)("%s", (_, methods, secrets) => {

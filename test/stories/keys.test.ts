@@ -224,6 +224,19 @@ describe("an administrator", () => {
     expect(await failureOf(client.unary(deleteKey, { keyId }, asAdmin))).toEqual(refused);
   });
 
+  it("cannot give away the correction of usage, which a key of the usage service does not have either", async () => {
+    const refused = { code: grpcStatus.PERMISSION_DENIED, reason: "PERMISSION_DENIED" };
+    const correction = { allowedMethods: [`${UsageService.typeName}/CorrectUsage`] };
+    expect(await failureOf(client.unary(createKey, { key: correction }, asAdmin))).toEqual(refused);
+    const correct = (secret: string) =>
+      failureOf(client.unary(UsageService.method.correctUsage, { eventId: "none", reason: "r" }, { secret }));
+    const all = await create({ allowedMethods: [`${UsageService.typeName}/*`] });
+    expect(await correct(all.secret)).toEqual(refused);
+    const given = await client.unary(createKey, { key: { ...correction, projectId: "search" } }, asPlatform);
+    expect(await correct(given.secret)).toEqual({ code: grpcStatus.NOT_FOUND, reason: "RESOURCE_NOT_FOUND" });
+    expect(await failureOf(client.unary(listKeys, {}, { secret: given.secret }))).toEqual(refused);
+  });
+
   it("sees the keys of the configuration, and cannot change them", async () => {
     const { key } = await client.unary(getKey, { keyId: "search-admin" }, asAdmin);
     expect(key).toMatchObject({ projectId: "search", etag: "" });

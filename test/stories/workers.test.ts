@@ -13,7 +13,7 @@ import {
   UsageService,
 } from "../../src/contract.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
-import { adminSecret, keysFor } from "../admin-keys.ts";
+import { adminSecret, keysFor, platformSecret } from "../admin-keys.ts";
 import { failureOf } from "../failure-of.ts";
 import { type GatewayProcess, startGateway, stopGateways } from "../gateway-process.ts";
 import { collect, TestClient } from "../grpc-client.ts";
@@ -24,7 +24,7 @@ const patienceMs = 120_000;
 vi.setConfig({ testTimeout: patienceMs, hookTimeout: patienceMs });
 
 const { complete, streamComplete } = InferenceService.method;
-const { queryUsage, listUsageEvents, watchUsageEvents } = UsageService.method;
+const { queryUsage, listUsageEvents, watchUsageEvents, correctUsage } = UsageService.method;
 const { createKey, deleteKey } = adminKeys.KeyService.method;
 const asAdmin = { secret: adminSecret };
 
@@ -197,6 +197,36 @@ describe("a gateway of two workers", () => {
     expect(wrong.error?.code).toBe(grpcStatus.INVALID_ARGUMENT);
   });
 
+  it("corrects an event wherever it stands, and refuses where it was corrected, whichever worker is asked", async () => {
+    const both = [clientOf(byWorker, 1), clientOf(byWorker, 2)];
+    const asPlatform = { secret: platformSecret };
+    const sumsOf = async (client: TestClient) => {
+      const [row] = (await client.unary(queryUsage, { filter: {} })).rows;
+      return { calls: Number(row?.requestCount), inputTokens: Number(row?.inputTokens) };
+    };
+    for (const [index, asked] of both.entries()) {
+      const other = both[1 - index] ?? asked;
+      const { responseId } = await other.unary(complete, ask("small"));
+      const before = await eventOf(asked, responseId);
+      const { calls, inputTokens } = await sumsOf(asked);
+      const usage = { inputTokens: (before.usage?.inputTokens ?? 0) + 1_000 };
+      const request = { eventId: before.eventId, reason: "dashboard", usage, requestId: "ticket" };
+      const { event } = await asked.unary(correctUsage, request, asPlatform);
+      expect(event).toMatchObject({ gatewayInstance: before.gatewayInstance, correctsEventId: before.eventId });
+      expect(event?.instanceSequence).toBe(before.instanceSequence + 1n);
+      for (const client of both) {
+        expect((await client.unary(correctUsage, request, asPlatform)).event?.eventId).toBe(event?.eventId);
+        const refused = failureOf(client.unary(correctUsage, { ...request, requestId: "another" }, asPlatform));
+        expect(await refused).toEqual({ code: grpcStatus.ABORTED, reason: "CONFLICT" });
+        expect(await sumsOf(client)).toEqual({ calls, inputTokens: inputTokens + 1_000 });
+      }
+      expect(await failureOf(asked.unary(correctUsage, { ...request, eventId: "none" }, asPlatform))).toEqual({
+        code: grpcStatus.NOT_FOUND,
+        reason: "RESOURCE_NOT_FOUND",
+      });
+    }
+  });
+
   it("lets a revoked key open nothing from the moment that its revocation is answered, on any connection", async () => {
     const [first, second] = [clientOf(byWorker, 1), clientOf(byWorker, 2)];
     for (let round = 0; round < 5; round += 1) {
@@ -338,6 +368,13 @@ describe("another number of workers over the same folder", () => {
       const [asked] = connections;
       const events = asked === undefined ? [] : await allEvents(asked);
       expect(events.map(({ responseId }) => responseId).sort()).toEqual([...ids].sort());
+      // In most of these lives the oldest event stands in a journal that no worker has any more.
+      const replaced = new Set(events.map(({ correctsEventId }) => correctsEventId));
+      const oldest = events.findLast(({ eventId }) => !replaced.has(eventId));
+      const request = { eventId: oldest?.eventId ?? "", reason: "r", usage: { inputTokens: workers } };
+      const corrected = await asked?.unary(correctUsage, request, { secret: platformSecret });
+      expect(corrected?.event).toMatchObject({ correctsEventId: oldest?.eventId, usage: { inputTokens: workers } });
+      ids.push(oldest?.responseId ?? "");
       gateway.kill("SIGTERM");
       expect(await gateway.exited).toBe(0);
     }
