@@ -98,6 +98,29 @@ describe("the ledger", () => {
     );
   });
 
+  it("takes no correction in the room that the calls which have begun need to end", async () => {
+    const ledger = await open({ maxBytes: 20_000 });
+    const begun: string[] = [];
+    const begin = async (id: string): Promise<void> => {
+      await ledger.start(eventOf(id));
+      begun.push(id);
+    };
+    await expect(
+      (async () => {
+        for (let index = 0; ; index += 1) await begin(`call-${index}`);
+      })(),
+    ).rejects.toMatchObject({ reason: ErrorReason.GATEWAY_OVERLOADED });
+    const correction = Object.assign(finalOf("correction"), {
+      correctsEventId: "other",
+      labels: { text: "x".repeat(5_000) },
+    });
+    await expect(ledger.correct(correction)).rejects.toMatchObject({ reason: ErrorReason.GATEWAY_OVERLOADED });
+    for (const id of begun) await ledger.finish(finalOf(id));
+    await ledger.correct(correction);
+    await ledger.close();
+    expect((await finals()).map(({ eventId }) => eventId)).toEqual([...begun, "correction"]);
+  });
+
   it("closes a call that a crash cut off, once, with the last counts it wrote and their price", async () => {
     const first = await open();
     await first.start(eventOf("without-progress"));

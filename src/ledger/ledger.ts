@@ -7,7 +7,7 @@ import { type Usage, type UsageEvent, UsageEventSchema, UsageSchema } from "../c
 import { compileEncoder } from "../encoding/compile-encoder.ts";
 import { type FolderLock, lockFolder } from "./journal/folder-lock.ts";
 import { recordType } from "./journal/frame.ts";
-import { Journal, type JournalEntry, type JournalOwner } from "./journal/journal.ts";
+import { Journal, type JournalEntry, type JournalOwner, type Room } from "./journal/journal.ts";
 import { type Durability, type JournalFiles, journalFiles } from "./journal/journal-files.ts";
 import { type Recovered, recover } from "./journal/recover.ts";
 import type { Segment } from "./journal/segment.ts";
@@ -179,11 +179,11 @@ export class UsageLedger implements JournalOwner<Note> {
 
   /**
    * Writes an event that replaces another one: a FINAL without a START. One that the disk does not take is forgotten, not
-   * owed: who asked for it is told so, and asks again.
+   * owed: who asked for it is told so, and asks again. It takes no room that the ends of calls need.
    */
   correct(event: UsageEvent): Promise<void> {
     try {
-      return this.#appendFinal(event);
+      return this.#appendFinal(event, "free");
     } catch (error) {
       return Promise.reject(error);
     }
@@ -266,12 +266,12 @@ export class UsageLedger implements JournalOwner<Note> {
     return this.#journal;
   }
 
-  #appendFinal(event: UsageEvent): Promise<void> {
+  #appendFinal(event: UsageEvent, room: Room = "any"): Promise<void> {
     event.gatewayInstance = this.#options.instance;
     event.instanceBootId = this.bootId;
     event.instanceSequence = BigInt(this.#nextSequence);
     const payload = encodeEvent(event);
-    const durable = this.#opened.append(recordType.final, event.eventId, { event, payload }, payload);
+    const durable = this.#opened.append(recordType.final, event.eventId, { event, payload }, payload, room);
     this.#nextSequence += 1;
     return durable;
   }

@@ -46,6 +46,9 @@ export interface JournalOwner<Note> {
   onWrite(milliseconds: number, records: number): void;
 }
 
+/** `free`: what is not kept for the ends of calls. */
+export type Room = "free" | "any";
+
 type Group<Note> = {
   buffer: Buffer;
   length: number;
@@ -141,10 +144,17 @@ export class Journal<Note> {
   /**
    * Appends a START or FINAL. Throws `CallFailure` GATEWAY_OVERLOADED when the record is not taken, and `RangeError` when
    * it is too large; otherwise the promise resolves when it is durable, or rejects with `CallFailure` GATEWAY_OVERLOADED.
+   * `room`: what it may take of; default: for the FINAL of a call, what is kept for it.
    */
-  append(type: RecordType, eventId: string, note: Note, message: Uint8Array): Promise<void> {
+  append(
+    type: RecordType,
+    eventId: string,
+    note: Note,
+    message: Uint8Array,
+    room: Room = type === recordType.start ? "free" : "any",
+  ): Promise<void> {
     const reserve = type === recordType.start ? finalBytesOf(message) : 0;
-    const refusal = this.#refusal(type, frameBytesMax(eventId, message) + reserve);
+    const refusal = this.#refusal(room, frameBytesMax(eventId, message) + reserve);
     if (refusal !== undefined) throw refusal;
     const group = this.#waiting;
     const at = group.length;
@@ -162,7 +172,7 @@ export class Journal<Note> {
 
   /** Appends a PROGRESS that nobody waits for; left out when the journal refuses. */
   appendLazily(type: RecordType, eventId: string, message: Uint8Array): void {
-    if (this.#refusal(recordType.start, frameBytesMax(eventId, message)) !== undefined) return;
+    if (this.#refusal("free", frameBytesMax(eventId, message)) !== undefined) return;
     this.#put(this.#waiting, type, eventId, message);
     this.#armLazyTimer();
   }
@@ -170,7 +180,7 @@ export class Journal<Note> {
   /** Appends a DELIVERED that nobody waits for; losing it only means that the events are published once more. */
   appendDelivered(places: readonly Place[]): void {
     const bytes = deliveredFrameBytes(places.length);
-    if (places.length === 0 || this.#refusal(recordType.final, bytes) !== undefined) return;
+    if (places.length === 0 || this.#refusal("any", bytes) !== undefined) return;
     const group = this.#waiting;
     makeRoom(group, bytes);
     group.length = writeDeliveredRecord(group.buffer, group.length, places);
@@ -209,7 +219,7 @@ export class Journal<Note> {
   }
 
   /** `bytes`: what the record takes at most, with what it reserves. */
-  #refusal(type: RecordType, bytes: number): CallFailure | undefined {
+  #refusal(room: Room, bytes: number): CallFailure | undefined {
     if (this.#poison !== undefined) {
       return overloaded("the usage journal has failed and needs a restart", poisonedRetryMs, this.#poison);
     }
@@ -220,7 +230,7 @@ export class Journal<Note> {
       return overloaded("the disk of the usage journal is full", fullRetryMs);
     if (this.#waiting.length > waitingBytesMax) return overloaded("the usage journal is behind", fullRetryMs);
     // A call that has begun must be able to end: what it needs is kept free before another one begins.
-    const reserved = type === recordType.start ? this.#reservedBytes : 0;
+    const reserved = room === "free" ? this.#reservedBytes : 0;
     const needed = this.#totalBytes + this.#writingBytes + this.#waiting.length + bytes + reserved;
     if (needed > this.#options.maxBytes) {
       return overloaded("the usage journal has reached its size limit", fullRetryMs);
