@@ -10,6 +10,7 @@ export type KeysCreateOptions = {
   readonly id?: string | undefined;
   readonly roles?: readonly string[] | undefined;
   readonly models?: readonly string[] | undefined;
+  readonly providers?: readonly string[] | undefined;
   /** A date or a date and time. */
   readonly expires?: string | undefined;
   /** The secret alone on standard output, the line on standard error. */
@@ -40,6 +41,7 @@ function toLine(options: KeysCreateOptions, secret: string): string {
     digest: `sha256:${createHash("sha256").update(secret).digest("hex")}`,
     roles: options.roles ?? ["inference"],
     models: options.models ?? ["*"],
+    ...(options.providers === undefined ? {} : { providers: options.providers }),
     ...(options.expires === undefined ? {} : { expires: options.expires }),
   };
   const checked = keyEntry.safeParse(entry);

@@ -146,6 +146,7 @@ function addKeys(program: Command, io: CommandIo): void {
     .option("--id <name>", "name of the key (default: the project and six letters)")
     .option("--roles <list>", "inference, usage, admin, platform (default: inference)", list)
     .option("--models <list>", "models that may be named (default: all)", list)
+    .option("--providers <list>", "providers that may serve, by id or kind (default: all)", list)
     .option("--expires <date>", "from when on it is refused, e.g. 2027-06-30")
     .option("-q, --quiet", "the secret alone on standard output, the line on standard error", false)
     .addHelpText(

@@ -1,6 +1,7 @@
 // The operator's file as the rest of the program sees it: defaults filled in, durations in milliseconds, paths absolute,
 // secrets still references. `load.ts` makes it or lists every problem at once.
 
+import type { Grant } from "../domain/grant.ts";
 import type { CallerRole } from "../domain/principal.ts";
 import type { ModelFacts } from "../domain/target.ts";
 import type { ProviderSettings } from "../providers/provider.ts";
@@ -78,7 +79,7 @@ export type RuleConfig = {
   readonly model: string | undefined;
 };
 
-export type KeyConfig = {
+export type KeyConfig = Grant & {
   readonly id: string;
   readonly projectId: string;
   /** SHA-256 of the secret, 64 lower-case hex digits. */
@@ -95,11 +96,11 @@ export type JwtIssuerConfig = {
   readonly audience: string;
   /** Address of the JWKS; default `<issuer>/.well-known/jwks.json`. */
   readonly jwksUri?: string | undefined;
-  /** Claim names by what they tell: project, team, organisation, user, roles, models. */
+  /** Claim names by what they tell: project, team, organisation, user, roles, models, providers. */
   readonly claims: Readonly<Record<string, string>>;
 };
 
-export type MtlsConfig = {
+export type MtlsConfig = Grant & {
   readonly spiffe?: string | undefined;
   readonly subject?: string | undefined;
   readonly projectId: string;
@@ -184,9 +185,9 @@ export type Config = {
   readonly models: readonly ModelConfig[];
   readonly rules: readonly RuleConfig[];
   readonly tenants: {
-    readonly organisations: readonly { readonly id: string }[];
-    readonly teams: readonly { readonly id: string; readonly organisationId: string }[];
-    readonly projects: readonly { readonly id: string; readonly teamId: string }[];
+    readonly organisations: readonly (Grant & { readonly id: string })[];
+    readonly teams: readonly (Grant & { readonly id: string; readonly organisationId: string })[];
+    readonly projects: readonly (Grant & { readonly id: string; readonly teamId: string })[];
   };
   readonly keys: readonly KeyConfig[];
   readonly authentication: { readonly jwt: readonly JwtIssuerConfig[]; readonly mtls: readonly MtlsConfig[] };

@@ -87,7 +87,8 @@ function checkReferences(root: Loose): readonly Finding[] {
   const organisations = at(root, "tenants", "organisations");
   const teams = at(root, "tenants", "teams");
   const projects = at(root, "tenants", "projects");
-  const grants = [...entries(at(root, "keys")), ...entries(at(root, "authentication", "mtls"))];
+  const credentials = [...entries(at(root, "keys")), ...entries(at(root, "authentication", "mtls"))];
+  const grants = [...credentials, ...entries(organisations), ...entries(teams), ...entries(projects)];
   const references: readonly Reference[] = [
     ...entries(models).flatMap((model) => [
       ...entries(at(model, "targets")).map((target) => ({
@@ -105,18 +106,25 @@ function checkReferences(root: Loose): readonly Finding[] {
     })),
     ...entries(teams).map((team) => ({ where: at(team, "organisation"), to: organisations, noun: "organisation" })),
     ...entries(projects).map((project) => ({ where: at(project, "team"), to: teams, noun: "team" })),
-    ...grants.flatMap((grant) => [
-      { where: at(grant, "project"), to: projects, noun: "project" },
-      ...entries(at(grant, "models")).map((where) => ({ where, to: models, noun: "model", wildcard: true })),
-    ]),
+    ...credentials.map((credential) => ({ where: at(credential, "project"), to: projects, noun: "project" })),
+    ...grants.flatMap((grant) =>
+      entries(at(grant, "models")).map((where) => ({ where, to: models, noun: "model", wildcard: true })),
+    ),
   ];
+  const providerKinds = entries(providers).flatMap((provider) => textOf(at(provider, "kind")) ?? []);
+  const servers = grants.flatMap((grant) => entries(at(grant, "providers")));
   const idsByList = new Map<string, readonly string[]>();
-  return references.flatMap(({ where, to, noun, wildcard }) => {
-    const list = to.path.join(".");
-    const known = idsByList.get(list) ?? idsOf(to);
-    idsByList.set(list, known);
-    return checkReference(where, textOf(where), known, noun, wildcard ?? false);
-  });
+  return [
+    ...references.flatMap(({ where, to, noun, wildcard }) => {
+      const list = to.path.join(".");
+      const known = idsByList.get(list) ?? idsOf(to);
+      idsByList.set(list, known);
+      return checkReference(where, textOf(where), known, noun, wildcard ?? false);
+    }),
+    ...servers.flatMap((where) =>
+      checkReference(where, textOf(where), [...idsOf(providers), ...providerKinds], "provider", true),
+    ),
+  ];
 }
 
 function checkReference(

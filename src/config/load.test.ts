@@ -262,6 +262,38 @@ keys:
     ]);
   });
 
+  it("names providers and models that grants of credentials and tenants list and there are not", async () => {
+    const problems = await problemsOf(`${small}tenants:
+  teams: [{ id: t, providers: [locla] }]
+  projects: [{ id: p, team: t, models: [chta], providers: [openai-compatible, "*"] }]
+keys:
+  - { id: k, project: p, digest: "sha256:${"0".repeat(64)}", providers: [local, OpenAI], max_output_tokens: 0 }
+`);
+    expect(problems).toEqual([
+      '6:32: tenants.teams[0].providers[0]: there is no provider with this id; did you mean "local"?',
+      '7:41: tenants.projects[0].models[0]: there is no model with this id; did you mean "chat"?',
+      expect.stringMatching(/keys\[0\]\.providers\[1\]: there is no provider with this id/),
+      expect.stringMatching(/keys\[0\]\.max_output_tokens: must be a whole number from 1/),
+    ]);
+  });
+
+  it("loads what grants say, in lower case, and nothing for what they do not", async () => {
+    const config = await parseConfig(
+      `${small.replace("id: local,", "id: Local,").replace("provider: local", "provider: Local")}tenants:
+  projects: [{ id: p, providers: [Local], input_modalities: [text], output_modalities: [text, embedding] }]
+keys:
+  - { id: k, project: p, digest: "sha256:${"0".repeat(64)}", max_input_tokens: 9, max_output_tokens: 8 }
+`,
+      file(),
+      options,
+    );
+    expect(config.tenants.projects).toEqual([
+      { id: "p", teamId: "", providers: ["local"], inputModalities: ["text"], outputModalities: ["text", "embedding"] },
+    ]);
+    expect(config.keys[0]).toMatchObject({ inputTokensMax: 9, outputTokensMax: 8 });
+    expect(config.keys[0]).not.toHaveProperty("providers");
+  });
+
   it("never repeats a value, since it may be a secret in the wrong place", async () => {
     const canary = "sk-canary-0123456789";
     const places = [

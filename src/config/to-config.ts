@@ -1,6 +1,7 @@
 // From the words of the file to the words of the program: camelCase, absolute paths, money in nano-USD, credentials as a
 // union. Total: everything that can be wrong was refused before.
 import { resolve } from "node:path";
+import type { Grant } from "../domain/grant.ts";
 import type {
   BudgetConfig,
   Config,
@@ -33,9 +34,13 @@ export function toConfig(raw: RawConfig, baseDir: string): Config {
     models: raw.models.map(toModel),
     rules: raw.rules.map(({ id, when, model }) => ({ id, when, model })),
     tenants: {
-      organisations: raw.tenants.organisations,
-      teams: raw.tenants.teams.map((team) => ({ id: team.id, organisationId: team.organisation ?? "" })),
-      projects: raw.tenants.projects.map((project) => ({ id: project.id, teamId: project.team ?? "" })),
+      organisations: raw.tenants.organisations.map(({ id, ...grant }) => ({ id, ...toGrant(grant) })),
+      teams: raw.tenants.teams.map(({ id, organisation, ...grant }) => ({
+        id,
+        organisationId: organisation ?? "",
+        ...toGrant(grant),
+      })),
+      projects: raw.tenants.projects.map(({ id, team, ...grant }) => ({ id, teamId: team ?? "", ...toGrant(grant) })),
     },
     keys: raw.keys.map(toKey),
     authentication: {
@@ -191,6 +196,7 @@ function toKey(raw: RawKey): KeyConfig {
     projectId: raw.project,
     digest: raw.digest.slice("sha256:".length).toLowerCase(),
     roles: raw.roles,
+    ...toGrant(raw),
     models: raw.models,
     expiresAtMs: raw.expires,
     disabled: raw.disabled,
@@ -204,7 +210,23 @@ function toClaims(raw: RawConfig["authentication"]["jwt"][number]["claims"]): Re
 }
 
 function toMtls(raw: RawConfig["authentication"]["mtls"][number]): MtlsConfig {
-  return { spiffe: raw.spiffe, subject: raw.subject, projectId: raw.project, roles: raw.roles, models: raw.models };
+  const { spiffe, subject, project, roles, models } = raw;
+  return { spiffe, subject, projectId: project, roles, ...toGrant(raw), models };
+}
+
+type RawGrant = Partial<RawConfig["tenants"]["projects"][number]>;
+
+/** Only what the file says, since most say nothing. */
+function toGrant(raw: RawGrant): Grant {
+  const { models, providers, input_modalities, output_modalities, max_input_tokens, max_output_tokens } = raw;
+  return {
+    ...(models === undefined ? {} : { models }),
+    ...(providers === undefined ? {} : { providers: providers.map((provider) => provider.toLowerCase()) }),
+    ...(input_modalities === undefined ? {} : { inputModalities: input_modalities }),
+    ...(output_modalities === undefined ? {} : { outputModalities: output_modalities }),
+    ...(max_input_tokens === undefined ? {} : { inputTokensMax: max_input_tokens }),
+    ...(max_output_tokens === undefined ? {} : { outputTokensMax: max_output_tokens }),
+  };
 }
 
 function toLimit(raw: RawConfig["limits"][number]): LimitConfig {

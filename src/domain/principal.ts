@@ -1,9 +1,10 @@
 // Who calls, after the credential was checked, and what its credential allows.
+import type { Grant } from "./grant.ts";
 
 /** Roles of the credential. `inference`: InferenceService and ModelService. `usage`: UsageService of the own project. `admin`: admin services of the own project. `platform`: everything. */
 export type CallerRole = "inference" | "usage" | "admin" | "platform";
 
-export type Caller = {
+export type Caller = Grant & {
   /** "" in a deployment with one organisation. */
   readonly organisationId: string;
   readonly teamId: string;
@@ -13,7 +14,6 @@ export type Caller = {
   /** Service or user named by a token or a client certificate; "" otherwise. */
   readonly service: string;
   readonly roles: readonly CallerRole[];
-  /** Model ids that may be named, each perhaps with "*" at its end for any ending; ["*"]: all. See `mayNameModel`. */
   readonly models: readonly string[];
   /** Methods that may be called, as "package.Service/Method" or "package.Service/*"; absent: all that the roles open. */
   readonly methods?: readonly string[] | undefined;

@@ -17,6 +17,7 @@ import { estimateInputTokens } from "../metering/estimate-tokens.ts";
 import { toDuration, toTimestamp } from "../metering/usage-event.ts";
 import type { AdmissionControl } from "../policy/admission.ts";
 import { authoriseMethod } from "../policy/authorise.ts";
+import { authoriseRequest } from "../policy/authorise-request.ts";
 import type { AdmissionState } from "../policy/gates.ts";
 import type { RoutingDesk } from "../routing/router.ts";
 import type { Clock } from "./ports.ts";
@@ -39,6 +40,7 @@ export function explainCall(
   refuseUnavailableFeatures(request);
   const nowMs = parts.clock.nowMs();
   const inputTokens = estimateInputTokens(request);
+  authoriseRequest(caller, request, inputTokens, "Complete");
   const budgetFallback = parts.admission.fallback?.(caller, request, nowMs);
   const query = { caller, request, streaming, inputTokens, nowMs, deadlineMs: undefined, budgetFallback };
   const plan = parts.router.explain(query);
@@ -63,6 +65,7 @@ export function explainCall(
     excludedTargets: plan.excluded.map(({ target, modelId, field, because }) =>
       create(ExcludedTargetSchema, { targetId: target.id, modelId, field, reason: because }),
     ),
+    limitedByCredential: plan.isNarrowed,
     quotas: parts.admission.state(caller, request, nowMs).map(toQuota),
   });
 }

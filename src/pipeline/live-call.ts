@@ -13,6 +13,7 @@ import { CallFailure, type FieldViolation } from "../domain/call-failure.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
 import { estimateInputTokens } from "../metering/estimate-tokens.ts";
 import { authoriseMethod } from "../policy/authorise.ts";
+import { authoriseRequest } from "../policy/authorise-request.ts";
 import type { Itinerary, PlannedTarget, RouteQuery, RouteStep } from "../routing/itinerary.ts";
 import { type CallAccount, type OpenAttempt, outcomeOfFailure } from "./call-account.ts";
 import { type CallScope, Stopped } from "./call-scope.ts";
@@ -80,6 +81,7 @@ export class LiveCall {
     refuseUnavailableFeatures(request);
     const nowMs = parts.clock.nowMs();
     account.inputTokensEstimated = estimateInputTokens(request);
+    authoriseRequest(caller, request, account.inputTokensEstimated, account.identity.method);
     try {
       await this.#planAndAdmit(request, streaming, nowMs, unitsMost);
     } finally {

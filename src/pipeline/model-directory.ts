@@ -25,7 +25,7 @@ import type { PipelineParts } from "./pipeline-parts.ts";
 import type { Clock, Pricer } from "./ports.ts";
 
 export type ModelDirectoryParts = {
-  readonly router: Pick<Router, "modelIds" | "targets">;
+  readonly router: Pick<Router, "modelIds" | "reachableTargets">;
   readonly providers: PipelineParts["providers"];
   readonly pricer: Pricer;
   readonly clock: Clock;
@@ -66,7 +66,7 @@ export class ModelDirectory {
   }
 
   #toModel(modelId: string, caller: Caller): Model | undefined {
-    const targets = this.#parts.router.targets(modelId);
+    const targets = this.#parts.router.reachableTargets(modelId, caller);
     const first = targets?.[0];
     if (targets === undefined || first === undefined) return undefined;
     const facts = targets.map((target) => target.facts);

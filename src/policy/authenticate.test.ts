@@ -120,6 +120,40 @@ describe("virtual keys", () => {
   });
 });
 
+describe("what a credential and its tenants allow", () => {
+  const narrowTenants: Config["tenants"] = {
+    organisations: [{ id: "acme", inputTokensMax: 1_000 }],
+    teams: [{ id: "platform", organisationId: "acme", providers: ["openai", "claude"] }],
+    projects: [{ id: "search", teamId: "platform", models: ["chat*"], inputModalities: ["text"] }],
+  };
+  const narrowed = {
+    providers: ["claude"],
+    models: ["chat-small"],
+    inputModalities: ["text"],
+    inputTokensMax: 1_000,
+    outputTokensMax: 50,
+  };
+  const own = { providers: ["claude", "local"], models: ["chat-small", "other"], outputTokensMax: 50 };
+  const { roles } = searchCaller;
+
+  it("is what all of them allow, for keys and for certificates", () => {
+    const authenticator = createAuthenticator({
+      keys: createKeyDirectory([keyWith("search-prod", "good-secret", own)], narrowTenants),
+      tenants: narrowTenants,
+      authentication: { jwt: [], mtls: [{ subject: "CN=batch", projectId: "search", roles, ...own }] },
+      fetchJwks: () => Promise.reject(new Error()),
+    });
+    expect(authenticator.authenticate(startWith("Bearer good-secret"), nowMs)).toMatchObject(narrowed);
+    const peer = { subject: "CN=batch", uris: [] };
+    expect(authenticator.authenticate(startWith(undefined, peer), nowMs)).toMatchObject(narrowed);
+  });
+
+  it("is all that the credential allows when the tenants say nothing", () => {
+    const authenticator = authenticatorWith({ keys: [keyWith("search-prod", "good-secret", own)] });
+    expect(authenticator.authenticate(startWith("Bearer good-secret"), nowMs)).toMatchObject(own);
+  });
+});
+
 describe("client certificates", () => {
   const roles = ["inference"] as const;
   const authenticator = authenticatorWith({
@@ -269,6 +303,17 @@ describe("tokens of an issuer", () => {
   ])("refuses a token with %s", async (_, claims) => {
     const token = await tokenWith(claims).sign(keys.privateKey);
     await expect(authenticatorOf().authenticate(startWith(`Bearer ${token}`), nowMs)).rejects.toThrow(refused);
+  });
+
+  it("reaches the providers of the mapped claim, in any case, and none without it", async () => {
+    const jwt = [{ ...config, claims: { ...config.claims, providers: "app.providers" } }];
+    const authenticator = authenticatorWith({ authentication: { jwt } }, () => Promise.resolve(jwks));
+    const providersOf = async (app: object) => {
+      const token = await tokenWith({ ...goodClaims, app: { prj: "search", ...app } }).sign(keys.privateKey);
+      return (await authenticator.authenticate(startWith(`Bearer ${token}`), nowMs)).providers;
+    };
+    expect(await providersOf({ providers: ["Claude", "openai"] })).toEqual(["claude", "openai"]);
+    expect(await providersOf({})).toEqual([]);
   });
 
   it("gives no role that the mapped claim does not name", async () => {

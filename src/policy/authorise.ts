@@ -1,7 +1,7 @@
 // What a caller may do: its roles open services, its model list opens models. Deny by default.
 import { ErrorReason } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
-import { mayNameModel } from "../domain/may-name-model.ts";
+import { mayNameModel, mayUseEveryModel } from "../domain/may-name-model.ts";
 import type { Caller, CallerRole } from "../domain/principal.ts";
 
 /** Roles that open a service, any of them. `platform` opens all; a service that is not listed opens to `platform` only. */
@@ -53,7 +53,7 @@ export function mayUseModel(caller: Caller, model: string): boolean {
  */
 export function modelRefusal(caller: Caller, model: string): CallFailure {
   const resource = { type: "model", name: model };
-  return caller.models.includes("*")
+  return mayUseEveryModel(caller)
     ? new CallFailure(ErrorReason.MODEL_NOT_FOUND, "no model has this name", { resource })
     : new CallFailure(ErrorReason.MODEL_NOT_ALLOWED, "the credential does not allow this model", { resource });
 }

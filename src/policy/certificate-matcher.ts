@@ -1,7 +1,7 @@
 import type { Config, MtlsConfig } from "../config/config.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { PeerCertificate } from "../pipeline/ports.ts";
-import { createTenancyIndex, noTenancy } from "./tenancy.ts";
+import { createTenancyIndex, inTenancy, noTenancy } from "./tenancy.ts";
 
 const spiffeScheme = "spiffe://";
 
@@ -20,12 +20,11 @@ export function createCertificateMatcher(
     const found = known.find(({ entry }) => isMatch(entry, spiffeId, peer.subject));
     if (found === undefined) return undefined;
     return {
-      ...found.tenancy,
+      ...inTenancy(found.tenancy, found.entry),
       projectId: found.entry.projectId,
       keyId: "",
       service: spiffeId ?? peer.subject,
       roles: found.entry.roles,
-      models: found.entry.models,
     };
   };
 }

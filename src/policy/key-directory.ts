@@ -2,7 +2,7 @@
 // secret only to digest it. The directory changes while the gateway runs (keys made, rotated, revoked elsewhere).
 import type { Config, KeyConfig } from "../config/config.ts";
 import type { Caller } from "../domain/principal.ts";
-import { createTenancyIndex, noTenancy, type TenancyIndex } from "./tenancy.ts";
+import { createTenancyIndex, inTenancy, noTenancy, type TenancyIndex } from "./tenancy.ts";
 
 export type KnownKey = {
   readonly caller: Caller;
@@ -87,12 +87,11 @@ function toKnownKeys(key: DirectoryKey, tenancy: TenancyIndex): ReadonlyMap<stri
 function toCaller(key: DirectoryKey, tenancy: TenancyIndex): Caller {
   const { methods, labels } = key;
   return {
-    ...(tenancy.get(key.projectId) ?? noTenancy),
+    ...inTenancy(tenancy.get(key.projectId) ?? noTenancy, key),
     projectId: key.projectId,
     keyId: key.id,
     service: "",
     roles: key.roles,
-    models: key.models,
     ...(methods === undefined ? {} : { methods }),
     ...(labels === undefined ? {} : { labels }),
   };

@@ -7,7 +7,7 @@ import type { Caller, CallerRole } from "../domain/principal.ts";
 import { readListClaim, readTextClaim } from "./claim.ts";
 import { credentialsInvalid } from "./credentials-invalid.ts";
 import type { JwksCache } from "./jwks-cache.ts";
-import { createTenancyIndex, type Tenancy, type TenancyIndex } from "./tenancy.ts";
+import { createTenancyIndex, inTenancy, type Tenancy, type TenancyIndex } from "./tenancy.ts";
 
 export type TokenVerifierOptions = {
   readonly issuers: readonly JwtIssuerConfig[];
@@ -144,14 +144,22 @@ function toCaller(claims: JWTPayload, issuer: JwtIssuerConfig, tenancy: TenancyI
     teamId: checkLength(readTextClaim(claims, names["team"] ?? "team")),
     organisationId: checkLength(readTextClaim(claims, names["organisation"] ?? "organisation")),
   };
+  const grant = {
+    models: names["models"] === undefined ? ["*"] : readListClaim(claims, names["models"]),
+    providers:
+      names["providers"] === undefined ? undefined : readListClaim(claims, names["providers"]).map(toLowerCase),
+  };
   return {
-    ...toTenancy(projectId, claimed, tenancy),
+    ...inTenancy(toTenancy(projectId, claimed, tenancy), grant),
     projectId,
     keyId: "",
     service,
     roles: toRoles(claims, names["roles"]),
-    models: names["models"] === undefined ? ["*"] : readListClaim(claims, names["models"]),
   };
+}
+
+function toLowerCase(text: string): string {
+  return text.toLowerCase();
 }
 
 /** Tenants in the config are the truth: a token may repeat them but not contradict them. Without any, the token tells. */

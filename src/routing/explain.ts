@@ -17,6 +17,8 @@ export type Explanation = {
   readonly targets: readonly ExplainedTarget[];
   /** Targets that may not serve this request at all. */
   readonly excluded: readonly (PlannedTarget & { readonly because: string; readonly field: string })[];
+  /** Further targets are missing, since the caller may not reach their providers. */
+  readonly isNarrowed: boolean;
 };
 
 export type ExplainedTarget = PlannedTarget & {
@@ -47,6 +49,7 @@ export function explainPlan(
     modelId: targets[0]?.modelId ?? plan.route.modelId,
     attemptsMax: plan.attemptsMax,
     targets,
+    isNarrowed: plan.isNarrowed,
     excluded: plan.excluded.map(({ routed, exclusion }) => ({
       ...routed.planned,
       because: exclusion.violation.description,

@@ -24,7 +24,7 @@ export type RouteQuery = {
 export interface Router {
   /**
    * Resolves the model, applies rules and filters, orders the targets. Throws `CallFailure`: MODEL_NOT_FOUND or
-   * MODEL_NOT_ALLOWED (the second unless the caller may name all models), CAPABILITY_UNSUPPORTED when no target of the
+   * MODEL_NOT_ALLOWED (the second unless the caller may use all models), CAPABILITY_UNSUPPORTED when no target of the
    * model can serve what is asked.
    */
   begin(query: RouteQuery): Itinerary;
@@ -32,6 +32,8 @@ export interface Router {
   readonly modelIds: readonly string[];
   /** Targets of a model, in configured order; `undefined`: no such model. */
   targets(modelId: string): readonly Target[] | undefined;
+  /** Those of the model that may serve the caller, or of its fallbacks when it has none; `undefined`: nobody may. */
+  reachableTargets(modelId: string, caller: Pick<Caller, "providers">): readonly Target[] | undefined;
 }
 
 /** The plan of one call, from the first attempt to the last. Single use. */

@@ -4,7 +4,7 @@ import type { CompleteRequest } from "../contract.ts";
 import { ErrorReason, RoutingStrategy } from "../contract.ts";
 import type { BudgetFallback } from "../domain/budget-fallback.ts";
 import { CallFailure } from "../domain/call-failure.ts";
-import { mayNameModel } from "../domain/may-name-model.ts";
+import { mayNameModel, mayUseEveryModel } from "../domain/may-name-model.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { AffinityMemory } from "./affinity-memory.ts";
 import { neededBy } from "./capabilities.ts";
@@ -20,7 +20,15 @@ import {
 import type { RouteQuery } from "./itinerary.ts";
 import type { OrderContext } from "./order/order-context.ts";
 import { fromRoutingStrategy, strategies } from "./order/strategies.ts";
-import { type Chain, type Route, type RoutedTarget, type Routes, toChain } from "./route.ts";
+import {
+  type Chain,
+  isReachable,
+  type Route,
+  type RoutedTarget,
+  type Routes,
+  reachableChain,
+  toChain,
+} from "./route.ts";
 import type { RoutingLimits } from "./routing-limits.ts";
 import type { RuleBook } from "./rules.ts";
 
@@ -42,6 +50,8 @@ export type Plan = {
   /** The chain whose targets these are in configured order, when nothing was filtered or ordered. */
   readonly untouched: Chain | undefined;
   readonly excluded: readonly ExcludedTarget[];
+  /** Targets are missing since the caller may not reach their providers. */
+  readonly isNarrowed: boolean;
 };
 
 export type ExcludedTarget = { readonly routed: RoutedTarget; readonly exclusion: Exclusion };
@@ -49,12 +59,12 @@ export type ExcludedTarget = { readonly routed: RoutedTarget; readonly exclusion
 /** Throws `CallFailure`; see `Router.begin`. */
 export function planCall(query: RouteQuery, parts: PlanningParts): Plan {
   const { request } = query;
-  const { ruleId, route, chain } = chooseRoute(query, parts);
+  const { ruleId, route, chain, isNarrowed } = chooseRoute(query, parts);
   const attemptsMax = attemptsOf(route, request);
   const wished = fromRoutingStrategy(request.routing?.strategy ?? RoutingStrategy.UNSPECIFIED);
 
   if (isPlain(query, chain) && (wished === "priority" || (wished === undefined && chain.allPriority))) {
-    return { ruleId, route, attemptsMax, targets: chain.flat, untouched: chain, excluded: [] };
+    return { ruleId, route, attemptsMax, targets: chain.flat, untouched: chain, excluded: [], isNarrowed };
   }
   const context = orderContext(query, parts);
   const excluded: ExcludedTarget[] = [];
@@ -67,7 +77,7 @@ export function planCall(query: RouteQuery, parts: PlanningParts): Plan {
     const ordered = eligible.length < 2 ? eligible : strategies[strategy](eligible, context);
     targets.push(...(keepsCache(strategy) ? cachedFirst(ordered, query, parts.affinity) : ordered));
   }
-  return { ruleId, route, attemptsMax, targets, untouched: undefined, excluded };
+  return { ruleId, route, attemptsMax, targets, untouched: undefined, excluded, isNarrowed };
 }
 
 /** What is named must be allowed, whoever chooses in the end: a budget past its limit before any rule that chooses. */
@@ -77,12 +87,19 @@ function chooseRoute(query: RouteQuery, { routes, rules }: PlanningParts) {
   const rule = rules.match(query);
   if (rule !== undefined && rule.model === undefined) throw refusedBy(rule.id);
   if (budgetFallback !== undefined) {
-    const route = routeOfBudget(budgetFallback, routes);
+    const route = routeOfBudget(budgetFallback, caller, routes);
     // Fallbacks that the caller names would lead back to what the budget does not pay for any more.
-    return { ruleId: "", route, chain: route.chain };
+    return { ruleId: "", route, ...withinReach(route.chain, caller) };
   }
   const route = rule?.model === undefined ? named : routeOfRule(rule.model, routes);
-  return { ruleId: rule?.id ?? "", route, chain: chainOf(route, request, caller, routes) };
+  const { chain, isNarrowed } = withinReach(chainOf(route, request, caller, routes), caller);
+  if (chain.flat.length === 0) throw refusedModel(request.model, caller);
+  return { ruleId: rule?.id ?? "", route, chain, isNarrowed };
+}
+
+function withinReach(whole: Chain, caller: Caller): Pick<Plan, "isNarrowed"> & { readonly chain: Chain } {
+  const chain = reachableChain(whole, caller);
+  return { chain, isNarrowed: chain !== whole };
 }
 
 /** What keeps a caller's requests together; "": nothing, and each is on its own. */
@@ -129,14 +146,21 @@ export function expectedOutputTokens(target: RoutedTarget, { request }: RouteQue
 }
 
 function namedRoute(modelId: string, caller: Caller, routes: Routes): Route {
-  const mayNameAll = caller.models.includes("*");
-  const mayName = mayNameAll || mayNameModel(caller, modelId);
-  const route = mayName ? routes.byModel.get(modelId) : undefined;
-  if (route !== undefined) return route;
-  // Who may not name every model does not learn which exist (AIP-193).
+  const route = mayNameModel(caller, modelId) ? routes.byModel.get(modelId) : undefined;
+  if (route !== undefined && mayReach(route, caller)) return route;
+  throw refusedModel(modelId, caller);
+}
+
+/** Whether any of its targets, or of its fallbacks', may serve the caller. */
+function mayReach({ chain }: Route, caller: Caller): boolean {
+  return caller.providers === undefined || chain.flat.some((routed) => isReachable(routed, caller));
+}
+
+/** Alike whether there is no such model, it may not be named, or only providers have it that the caller may not reach. */
+function refusedModel(modelId: string, caller: Caller): CallFailure {
   const resource = { type: "model", name: modelId };
-  if (mayNameAll) throw new CallFailure(ErrorReason.MODEL_NOT_FOUND, "no such model", { resource });
-  throw new CallFailure(ErrorReason.MODEL_NOT_ALLOWED, "the credential does not allow this model", { resource });
+  if (mayUseEveryModel(caller)) return new CallFailure(ErrorReason.MODEL_NOT_FOUND, "no such model", { resource });
+  return new CallFailure(ErrorReason.MODEL_NOT_ALLOWED, "the credential does not allow this model", { resource });
 }
 
 function routeOfRule(modelId: string, routes: Routes): Route {
@@ -152,10 +176,10 @@ function refusedBy(ruleId: string): CallFailure {
 }
 
 /** The administrator's word, as a rule is: the caller need not be allowed to name the model. */
-function routeOfBudget({ budgetId, model }: BudgetFallback, routes: Routes): Route {
+function routeOfBudget({ budgetId, model }: BudgetFallback, caller: Caller, routes: Routes): Route {
   const route = routes.byModel.get(model);
-  if (route !== undefined) return route;
-  // Made while the gateway runs, and its route deleted later: then the budget has nothing to offer instead.
+  if (route !== undefined && mayReach(route, caller)) return route;
+  // Its route deleted later, or served by providers only that the caller may not reach: then the budget offers nothing.
   throw new CallFailure(ErrorReason.BUDGET_EXHAUSTED, "the budget is used up, and its fallback model is gone", {
     quota: [{ subject: `budget/${budgetId}`, description: "past its limit, and its fallback model does not exist" }],
     metadata: { budgetId },

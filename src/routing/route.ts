@@ -1,5 +1,7 @@
 // The configured models, made ready once: what a call would otherwise work out again each time.
 import type { ModelConfig, Strategy, TargetConfig } from "../config/config.ts";
+import { mayReachProvider, providerNamesOf } from "../domain/may-reach-provider.ts";
+import type { Caller } from "../domain/principal.ts";
 import type { Target } from "../domain/target.ts";
 import { lackedBy } from "./capabilities.ts";
 import type { PlannedTarget } from "./itinerary.ts";
@@ -130,6 +132,21 @@ export function toChain(segments: readonly Segment[]): Chain {
   };
 }
 
+/** Without the targets whose providers the caller may not reach; the chain itself when it may reach them all. */
+export function reachableChain(chain: Chain, caller: Pick<Caller, "providers">): Chain {
+  if (caller.providers === undefined || chain.flat.every((routed) => isReachable(routed, caller))) return chain;
+  return toChain(
+    chain.segments.map(({ strategy, targets }) => ({
+      strategy,
+      targets: targets.filter((routed) => isReachable(routed, caller)),
+    })),
+  );
+}
+
+export function isReachable({ providerNames }: RoutedTarget, caller: Pick<Caller, "providers">): boolean {
+  return mayReachProvider(caller, providerNames);
+}
+
 function routedTarget(
   target: Target,
   modelId: string,
@@ -140,7 +157,7 @@ function routedTarget(
     planned: { target, modelId },
     health: healthOf(deployment, target.providerId),
     deployment,
-    providerNames: [target.providerId, target.providerKind, target.providerName].map((name) => name.toLowerCase()),
+    providerNames: providerNamesOf(target),
     region: target.region.toLowerCase(),
     lacks: lackedBy(target.facts),
     idHash: hashText(target.id),

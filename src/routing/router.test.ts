@@ -70,6 +70,79 @@ function reasonOf(step: RouteStep): ErrorReason {
   return step.toFailure([]).reason;
 }
 
+describe("providers that the credential allows", () => {
+  const router = routerOf([
+    modelConfig("chat", [targetConfig("a"), targetConfig("b")], { fallbackModels: ["spare"] }),
+    modelConfig("spare", [targetConfig("c")]),
+    modelConfig("foreign", [targetConfig("b")]),
+  ]);
+  const onlyA = { ...caller, providers: ["a"] };
+  const begin = (request: CompleteRequest, who: typeof onlyA = onlyA) =>
+    router.begin(queryOf(request, { caller: who })).candidates.map(({ target }) => target.id);
+
+  it("are the only ones that are tried, also for fallbacks", () => {
+    expect(begin(requestOf("chat"))).toEqual(["a"]);
+    expect(begin(requestOf("chat"), { ...caller, providers: ["a", "c"] })).toEqual(["a", "c"]);
+    expect(begin(requestOf("chat"), { ...caller, providers: ["otel.*"] })).toEqual(["a", "b", "c"]);
+    const routing = { fallbackModels: ["spare"] };
+    expect(begin(requestOf("chat", "", { routing }), { ...caller, providers: ["c"] })).toEqual(["c"]);
+  });
+
+  it("are narrowed by the wishes of the request, which name no other", () => {
+    const both = { ...caller, providers: ["a", "b"] };
+    expect(begin(requestOf("chat", "", { routing: { allowedProviders: ["b", "c"] } }), both)).toEqual(["b"]);
+    const failure = failureOf(() => begin(requestOf("chat", "", { routing: { allowedProviders: ["c"] } }), both));
+    expect(failure.reason).toBe(ErrorReason.CAPABILITY_UNSUPPORTED);
+    expect(failure.facts.violations?.map(({ description }) => description.split(":")[0])).toEqual(["a", "b"]);
+  });
+
+  it("refuse a model that none of them has as one that does not exist", () => {
+    const refusals = ["foreign", "nothing"].map((model) => failureOf(() => begin(requestOf(model))));
+    const [first, second] = refusals.map(({ reason, message, facts }) => ({
+      reason,
+      message,
+      facts: { ...facts, resource: facts.resource?.type },
+    }));
+    expect(first?.reason).toBe(ErrorReason.MODEL_NOT_ALLOWED);
+    expect(first).toEqual(second);
+    const wished = requestOf("chat", "", { routing: { fallbackModels: ["foreign"] } });
+    expect(failureOf(() => begin(wished)).reason).toBe(ErrorReason.MODEL_NOT_ALLOWED);
+  });
+
+  it("hold for a model that a rule chooses", async () => {
+    const rules = await compileRules([{ id: "elsewhere", when: "true", model: "foreign" }]);
+    const ruled = routerOf([modelConfig("chat", [targetConfig("a")]), modelConfig("foreign", [targetConfig("b")])], {
+      rules,
+    });
+    const failure = failureOf(() => ruled.begin(queryOf(requestOf("chat"), { caller: onlyA })));
+    expect(failure.reason).toBe(ErrorReason.MODEL_NOT_ALLOWED);
+    expect(failure.facts.resource?.name).toBe("chat");
+  });
+
+  it("hold for the model that a budget falls back to", () => {
+    const to = (model: string) =>
+      queryOf(requestOf("chat"), { caller: onlyA, budgetFallback: { budgetId: "x", model } });
+    expect(failureOf(() => router.begin(to("foreign"))).reason).toBe(ErrorReason.BUDGET_EXHAUSTED);
+    expect(router.begin(to("chat")).candidates.map(({ target }) => target.id)).toEqual(["a"]);
+  });
+
+  it("are told as a limit of the credential, without the names of others", () => {
+    const plan = router.explain(queryOf(requestOf("chat"), { caller: onlyA }));
+    expect(plan).toMatchObject({ isNarrowed: true, excluded: [] });
+    expect(plan.targets.map(({ target }) => target.id)).toEqual(["a"]);
+    expect(router.explain(queryOf(requestOf("chat"))).isNarrowed).toBe(false);
+  });
+
+  it("decide which targets of a model are shown", () => {
+    const shown = (model: string, providers: readonly string[]) =>
+      router.reachableTargets(model, { providers })?.map(({ id }) => id);
+    expect(shown("chat", ["a"])).toEqual(["a"]);
+    expect(shown("chat", ["c"])).toEqual(["c"]);
+    expect(shown("foreign", ["a"])).toBeUndefined();
+    expect(router.reachableTargets("nothing", caller)).toBeUndefined();
+  });
+});
+
 describe("naming a model", () => {
   const router = routerOf([modelConfig("chat", [targetConfig("a")]), modelConfig("other", [targetConfig("b")])]);
 

@@ -1,5 +1,6 @@
 import type { ModelConfig, TargetConfig } from "../config/config.ts";
 import type { RoutingOptions } from "../contract.ts";
+import type { Caller } from "../domain/principal.ts";
 import type { Target } from "../domain/target.ts";
 import { AffinityMemory } from "./affinity-memory.ts";
 import { arrange } from "./arrange.ts";
@@ -8,7 +9,7 @@ import type { PriceSource } from "./expected-cost.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
 import type { PlannedTarget, RouteQuery, Router } from "./itinerary.ts";
 import { expectedCostAt, memoryKeyOf, type Plan, type PlanningParts, planCall } from "./plan-call.ts";
-import { buildRoutes, type Routes } from "./route.ts";
+import { buildRoutes, isReachable, type Route, type Routes, reachableChain } from "./route.ts";
 import { type RoutingLimits, routingLimits } from "./routing-limits.ts";
 import { noRules, type RuleBook } from "./rules.ts";
 import type { HealthSnapshot } from "./target-health.ts";
@@ -66,6 +67,7 @@ export function createRouter(options: RouterOptions): RoutingDesk {
     },
     ruleErrors: rules.errors,
     targets: (modelId) => parts.routes.byModel.get(modelId)?.targets.map(({ planned }) => planned.target),
+    reachableTargets: (modelId, caller) => reachableTargets(parts.routes.byModel.get(modelId), caller),
     begin: (query) => beginCall(planCall(query, parts), query, parts),
     explain(query) {
       const current = parts;
@@ -76,6 +78,12 @@ export function createRouter(options: RouterOptions): RoutingDesk {
     },
     targetStates: (nowMs) => targetStates(parts.routes, nowMs),
   };
+}
+
+function reachableTargets(route: Route | undefined, caller: Pick<Caller, "providers">): readonly Target[] | undefined {
+  const own = route?.targets.filter((routed) => isReachable(routed, caller)) ?? [];
+  const routed = own.length > 0 || route === undefined ? own : reachableChain(route.chain, caller).flat;
+  return routed.length === 0 ? undefined : routed.map(({ planned }) => planned.target);
 }
 
 function beginCall(plan: Plan, query: RouteQuery, parts: PlanningParts): CallItinerary {

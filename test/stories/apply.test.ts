@@ -85,6 +85,9 @@ keys:
     allowed_models: [chat]
     budget_ids: [monthly]
     labels: { app: search }
+    allowed_providers: [sim]
+    allowed_input_modalities: [MODALITY_TEXT]
+    max_output_tokens: 1000
     rate_limits: [{ unit: RATE_LIMIT_UNIT_REQUESTS, limit: ${limit}, window_seconds: 60 }]
 `;
 }

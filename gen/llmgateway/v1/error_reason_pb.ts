@@ -86,15 +86,16 @@ export const ErrorReason = {
   CREDENTIALS_INVALID: 8,
 
   /**
-   * PERMISSION_DENIED: the credential does not allow this method.
+   * PERMISSION_DENIED: the credential does not allow this method, or, with
+   * BadRequest, a modality or a size of the request.
    *
    * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 9;
    */
   PERMISSION_DENIED: 9,
 
   /**
-   * PERMISSION_DENIED: the credential does not allow this model, or the model
-   * does not exist and the caller may not learn which.
+   * PERMISSION_DENIED: the credential does not allow this model or any provider
+   * of it, or the model does not exist, and the caller may not learn which.
    *
    * @generated from enum value: ERROR_REASON_MODEL_NOT_ALLOWED = 10;
    */

@@ -24,6 +24,9 @@ export function checkKey(key: adminKeys.Key, world: KeyWorld): readonly FieldVio
     ...checkEach("allowed_models", key.allowedModels, (model) =>
       modelPattern.test(model) ? undefined : 'must be a model id, perhaps with "*" at its end',
     ),
+    ...checkEach("allowed_providers", key.allowedProviders, (provider) =>
+      modelPattern.test(provider) ? undefined : 'must be the name of a provider, perhaps with "*" at its end',
+    ),
     ...checkEach("allowed_methods", key.allowedMethods, (method) =>
       isKnownMethod(method) ? undefined : 'must be a method that is served, or "package.Service/*"',
     ),

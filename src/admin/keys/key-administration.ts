@@ -6,6 +6,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Config, KeyConfig } from "../../config/config.ts";
 import { adminKeys, ErrorReason } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
+import { isWithinGrant } from "../../domain/grant.ts";
 import type { Caller } from "../../domain/principal.ts";
 import type { KeyDirectory } from "../../policy/key-directory.ts";
 import type { ObjectStore, StoredObject } from "../../state/objects/object-store.ts";
@@ -20,6 +21,7 @@ import { fromPageToken, pageSizeOf, toPageToken } from "../page-token.ts";
 import { existsAlready, invalid, isInConfig, notAvailable } from "../refusals.ts";
 import { toAllowedMethods, toRoles } from "./allowed-methods.ts";
 import { checkKey } from "./check-key.ts";
+import { fromGrant, toGrant } from "./key-grant.ts";
 import { createdAtMs, type KeyIndex, type StoredKey, toKeyObject } from "./key-index.ts";
 import { copyKey, formatKeyRecord, type KeyRecord, parseKeyRecord } from "./key-record.ts";
 import type { KeyUses } from "./key-uses.ts";
@@ -54,6 +56,11 @@ const changeable = [
   "labels",
   "disabled",
   "expire_time",
+  "allowed_providers",
+  "allowed_input_modalities",
+  "allowed_output_modalities",
+  "max_input_tokens",
+  "max_output_tokens",
 ];
 
 export class KeyAdministration {
@@ -217,7 +224,8 @@ export class KeyAdministration {
 
   /** Nobody makes or takes over a key that may more than itself. */
   #assertMayGive(caller: Caller, key: adminKeys.Key): void {
-    if (isPlatform(caller) || !toRoles(key.allowedMethods).includes("platform")) return;
+    const isOwn = !toRoles(key.allowedMethods).includes("platform") && isWithinGrant(toGrant(key), caller);
+    if (isPlatform(caller) || isOwn) return;
     this.#denied(caller, `key/${key.keyId}`);
     throw new CallFailure(ErrorReason.PERMISSION_DENIED, "the credential does not allow such a key");
   }
@@ -295,7 +303,7 @@ export class KeyAdministration {
       displayName: config.id,
       projectId: config.projectId,
       teamId: this.#teamOf(config.projectId),
-      allowedModels: config.models.includes("*") ? [] : [...config.models],
+      ...fromGrant(config),
       allowedMethods: [...toAllowedMethods(config.roles)],
       disabled: config.disabled,
       ...(config.expiresAtMs === undefined ? {} : { expireTime: timestampFromMs(config.expiresAtMs) }),

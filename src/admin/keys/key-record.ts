@@ -5,6 +5,7 @@ import { adminKeys } from "../../contract.ts";
 import type { DirectoryKey } from "../../policy/key-directory.ts";
 import { isObject, textAt } from "../stored-json.ts";
 import { toRoles } from "./allowed-methods.ts";
+import { toGrant } from "./key-grant.ts";
 
 export type KeyRecord = {
   /** Without etag and last use. */
@@ -44,7 +45,7 @@ export function toDirectoryKey({ key, digest, previous }: KeyRecord): DirectoryK
     projectId: key.projectId,
     digest,
     roles: toRoles(key.allowedMethods),
-    models: key.allowedModels.length === 0 ? ["*"] : key.allowedModels,
+    ...toGrant(key),
     expiresAtMs: key.expireTime === undefined ? undefined : timestampMs(key.expireTime),
     disabled: key.disabled,
     previous,

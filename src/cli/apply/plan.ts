@@ -32,6 +32,11 @@ const keyFields = [
   "labels",
   "disabled",
   "expire_time",
+  "allowed_providers",
+  "allowed_input_modalities",
+  "allowed_output_modalities",
+  "max_input_tokens",
+  "max_output_tokens",
 ];
 
 /** In the order in which they can be done: what others name comes first. */

@@ -11,16 +11,46 @@ const roles = z
     "`inference`: call models; `usage`: read the project's usage; `admin`: administer the project; `platform`: everything.",
   );
 
-const models = z
+const listOfModels = z
   .array(z.union([z.literal("*"), modelName], { error: 'must be a model id, or "*" for all' }))
-  .min(1, 'must name a model, or "*" for all')
-  .prefault(["*"])
-  .describe('Models that may be named; `["*"]`: all.');
+  .min(1, 'must name a model, or "*" for all');
+const models = listOfModels.prefault(["*"]).describe('Models that may be named; `["*"]`: all.');
+
+const modality = z.enum(["text", "image", "audio", "video", "document"]);
+const outputModality = z.enum(["text", "image", "audio", "video", "document", "embedding"]);
+const tokens = whole(1, 1_000_000_000).optional();
+
+/** What calls may be beside which model they name; for credentials, and for tenants, whose members have what both allow. */
+const callBounds = {
+  providers: z
+    .array(z.union([z.literal("*"), name], { error: 'must be the id or kind of a provider, or "*" for all' }))
+    .min(1, 'must name a provider, or "*" for all')
+    .optional()
+    .describe(
+      "Providers that may serve, by id or kind; also of fallbacks and of models that rules choose. Absent: all.",
+    ),
+  input_modalities: z
+    .array(modality)
+    .min(1, "must name a modality")
+    .optional()
+    .describe("What requests may hold. Absent: anything."),
+  output_modalities: z
+    .array(outputModality)
+    .min(1, "must name a modality")
+    .optional()
+    .describe("What requests may ask for. Absent: anything."),
+  max_input_tokens: tokens.describe("Most input tokens of a call, as estimated before it. Absent: no limit."),
+  max_output_tokens: tokens.describe(
+    "Most output tokens of a call; calls that name no limit get this. Absent: no limit.",
+  ),
+};
+
+const tenantModels = listOfModels.optional().describe("Models that may be named, of those that the credential allows.");
 
 /** `tenants:` */
 export const tenantsSection = z.strictObject({
   organisations: z
-    .array(z.strictObject({ id: name.describe("Name.") }))
+    .array(z.strictObject({ id: name.describe("Name."), models: tenantModels, ...callBounds }))
     .max(limits.tenantsMax)
     .prefault([])
     .describe("Organisations."),
@@ -29,6 +59,8 @@ export const tenantsSection = z.strictObject({
       z.strictObject({
         id: name.describe("Name."),
         organisation: name.optional().describe("Id of an organisation. Absent: the deployment has one, unnamed."),
+        models: tenantModels,
+        ...callBounds,
       }),
     )
     .max(limits.tenantsMax)
@@ -39,6 +71,8 @@ export const tenantsSection = z.strictObject({
       z.strictObject({
         id: name.describe("Name."),
         team: name.optional().describe("Id of a team. Absent: the project has none."),
+        models: tenantModels,
+        ...callBounds,
       }),
     )
     .max(limits.tenantsMax)
@@ -59,6 +93,7 @@ export const keyEntry = z.strictObject({
     .describe("SHA-256 of the secret: `sha256:` and 64 hex digits."),
   roles,
   models,
+  ...callBounds,
   expires: instant
     .optional()
     .describe("From when on the key is refused: a date (its first instant in UTC) or a date and time. Absent: never."),
@@ -83,6 +118,9 @@ export const authenticationSection = z.strictObject({
             user: claimName.optional().describe("Claim that names the user."),
             roles: claimName.optional().describe("Claim that lists the roles."),
             models: claimName.optional().describe("Claim that lists the models."),
+            providers: claimName
+              .optional()
+              .describe("Claim that lists the providers; a token without it then reaches none."),
           })
           .prefault({})
           .describe("Claims by what they tell."),
@@ -103,6 +141,7 @@ export const authenticationSection = z.strictObject({
         project: name.describe("Id of a project."),
         roles,
         models,
+        ...callBounds,
       }),
     )
     .max(limits.mtlsMax)

@@ -34,6 +34,10 @@ export class GrantingRouter implements Router {
   targets(): readonly Target[] {
     return this.#options.targets;
   }
+
+  reachableTargets(): readonly Target[] {
+    return this.#options.targets;
+  }
 }
 
 class GrantingItinerary implements Itinerary {
