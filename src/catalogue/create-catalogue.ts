@@ -3,6 +3,7 @@
 // compiled for each target, project and tier, for as long as no other date or hour brings another price.
 import type { Cost, Price, Usage } from "../contract.ts";
 import type { ModelFacts } from "../domain/target.ts";
+import { type MostConsumed, mostBilled } from "../metering/most-billed.ts";
 import { priceWithTariff } from "../metering/price.ts";
 import { compileTariff, type Tariff } from "../metering/tariff.ts";
 import type { Catalogue, PriceQuery, Pricer } from "../pipeline/ports.ts";
@@ -10,7 +11,7 @@ import { pricesAt } from "./dated-prices.ts";
 import { knownFacts } from "./known-facts.ts";
 import { findListedModel, type ListedModel, type PriceList, readPriceList, toPrice } from "./price-list.ts";
 import { findOverride, type PriceOverride } from "./price-override.ts";
-import { withServiceTiers } from "./service-tiers.ts";
+import { dearerTiers, withServiceTiers } from "./service-tiers.ts";
 import { isSimulated, simulatedPricesOf, simulatedPricesVersion } from "./simulated-prices.ts";
 import { toPriceFiles } from "./source-names.ts";
 
@@ -28,7 +29,11 @@ type Found = {
   readonly fromMs: number;
   readonly untilMs: number;
 };
-type Held = Found & { readonly tariff: Tariff };
+type Held = Found & {
+  readonly tariff: Tariff;
+  /** That the provider may choose instead of the one asked for. */
+  readonly dearerTiers: readonly string[];
+};
 
 /** Throws when a price of the overrides cannot be used: better no start than a wrong bill. */
 export function createCatalogue(options: CatalogueOptions): Catalogue & Pricer {
@@ -78,7 +83,9 @@ export function createCatalogue(options: CatalogueOptions): Catalogue & Pricer {
     const known = held.get(key);
     if (known !== undefined && at.atMs >= known.fromMs && at.atMs < known.untilMs) return known;
     const found = findPrices(at);
-    const fresh = { ...found, tariff: compileTariff(found.prices ?? [], found.version, at.serviceTier) };
+    const prices = found.prices ?? [];
+    const tariff = compileTariff(prices, found.version, at.serviceTier);
+    const fresh = { ...found, tariff, dearerTiers: dearerTiers(at.serviceTier, prices) };
     if (held.size >= limits.tariffsHeldMax) held.clear();
     held.set(key, fresh);
     return fresh;
@@ -94,6 +101,16 @@ export function createCatalogue(options: CatalogueOptions): Catalogue & Pricer {
       const cost = priceWithTariff(usage, found.tariff);
       // Without any price even a count that is not known would have cost something.
       return found.prices === undefined ? { ...cost, incomplete: true } : cost;
+    },
+    mostBilled(most: MostConsumed, at: PriceQuery): bigint | undefined {
+      const asked = find(at);
+      if (asked.prices === undefined) return undefined;
+      let dearest = mostBilled(asked.tariff, most);
+      for (const serviceTier of dearest === undefined ? [] : asked.dearerTiers) {
+        const instead = mostBilled(find({ ...at, serviceTier }).tariff, most);
+        if (instead !== undefined && dearest !== undefined && instead > dearest) dearest = instead;
+      }
+      return dearest;
     },
     prices(at: PriceQuery) {
       const found = find(at);

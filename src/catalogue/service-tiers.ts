@@ -1,6 +1,7 @@
 // Prices of service tiers, derived from the standard ones where the provider publishes the relation. A tier that stands
 // nowhere here is billed at the standard price and the cost is marked incomplete (`metering/tariff.ts`).
 import { Meter, type Price } from "../contract.ts";
+import { isStandardTier } from "../metering/tariff.ts";
 
 /** Price of a tier as a fraction of the standard price. */
 type Fraction = readonly [numerator: bigint, denominator: bigint];
@@ -58,6 +59,33 @@ export function withServiceTiers(file: string, model: string, standard: readonly
   if (priority === undefined) return [...standard, ...tiers];
   const shortContext = standard.filter((price) => price.aboveInputTokens === undefined);
   return [...standard, ...tiers, ...toTier(shortContext, "priority", priority)];
+}
+
+/** Words that leave the tier to the provider, which may have been told another by its own settings. */
+const openTiers: ReadonlySet<string> = new Set(["", "auto"]);
+const standardTier = "standard";
+
+/**
+ * Tiers under which a provider may bill a call that asked for `asked`, as far as they may cost more. Whoever asks for the
+ * standard one gets no other.
+ */
+export function dearerTiers(asked: string, prices: readonly Price[]): readonly string[] {
+  const tier = asked.toLowerCase();
+  if (!openTiers.has(tier)) return isStandardTier(tier) ? [] : [standardTier];
+  const standard = prices.filter((price) => isStandardTier(price.serviceTier));
+  const isDearer = (price: Price) =>
+    !standard.some((other) => isSamePlace(other, price) && other.nanoUsdPerMillion >= price.nanoUsdPerMillion);
+  const dearer = prices.filter((price) => !isStandardTier(price.serviceTier) && isDearer(price));
+  return [...new Set(dearer.map((price) => price.serviceTier))];
+}
+
+function isSamePlace(a: Price, b: Price): boolean {
+  return (
+    a.meter === b.meter &&
+    a.tool === b.tool &&
+    a.cacheTtl?.seconds === b.cacheTtl?.seconds &&
+    a.aboveInputTokens === b.aboveInputTokens
+  );
 }
 
 function toTier(standard: readonly Price[], serviceTier: string, [numerator, denominator]: Fraction): Price[] {

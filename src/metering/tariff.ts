@@ -25,6 +25,10 @@ export type Tariff = {
 /** Tiers under which every provider bills its standard price; a provider that names none has served the standard one. */
 const standardTiers: ReadonlySet<string> = new Set(["", "default", "standard", "auto", "standard_only", "on_demand"]);
 
+export function isStandardTier(tier: string): boolean {
+  return standardTiers.has(tier.toLowerCase());
+}
+
 /**
  * Compiles the rows that apply under one service tier. A row of that tier wins over a row without tier; rows of other
  * tiers are left out. Throws on a row without meter or with a negative price: a list with such a row is not trusted.

@@ -23,9 +23,16 @@ type CountText = (text: string) => number;
 export function weighRequest(request: CompleteRequest, countText: CountText): number {
   let tokens: number = frameTokens.request;
   for (const message of request.messages) tokens += weighMessage(message, countText);
-  for (const tool of request.tools) tokens += frameTokens.tool + weighTool(tool, countText);
+  for (const tool of request.tools) tokens += weighTool(tool, countText);
   const format = request.responseFormat?.format;
   if (format?.case === "jsonSchema") tokens += countText(format.value.schemaJson);
+  return tokens + weighOptions(request.providerOptions, countText);
+}
+
+/** Texts of a request may stand there too, e.g. documents to answer from. */
+function weighOptions(options: CompleteRequest["providerOptions"], countText: CountText): number {
+  let tokens = 0;
+  for (const provider in options) tokens += countText(JSON.stringify(options[provider]));
   return tokens;
 }
 
@@ -36,7 +43,11 @@ function weighMessage(message: Message, countText: CountText): number {
   return tokens;
 }
 
-function weighPart({ content }: Part, countText: CountText): number {
+function weighPart(part: Part, countText: CountText): number {
+  return weighContent(part, countText) + weighOptions(part.providerOptions, countText);
+}
+
+function weighContent({ content }: Part, countText: CountText): number {
   switch (content.case) {
     case "text":
     case "reasoning":
@@ -66,7 +77,11 @@ function weighMedia(media: Media, bytesPerToken: number): number {
   return Math.ceil(media.source.value.length / bytesPerToken);
 }
 
-function weighTool({ kind }: Tool, countText: CountText): number {
+function weighTool(tool: Tool, countText: CountText): number {
+  return frameTokens.tool + weighKind(tool, countText) + weighOptions(tool.providerOptions, countText);
+}
+
+function weighKind({ kind }: Tool, countText: CountText): number {
   switch (kind.case) {
     case "function":
       return (

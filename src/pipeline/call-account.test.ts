@@ -41,6 +41,7 @@ function open() {
       priceListVersion: "1",
       incomplete: false,
     }),
+    mostBilled: () => undefined,
     prices: () => undefined,
   };
   const account = new CallAccount(identity, clock, pricer);

@@ -28,7 +28,7 @@ import type { PlannedTarget, SkippedTarget } from "../routing/itinerary.ts";
 import type { AttemptSpending } from "./call-spending.ts";
 import type { TraceIds } from "./pipeline-parts.ts";
 import { providerRequestIdOf } from "./pipeline-parts.ts";
-import type { Clock, InferenceMethod, Pricer } from "./ports.ts";
+import type { Clock, InferenceMethod, PriceQuery, Pricer } from "./ports.ts";
 
 export type CallIdentity = {
   readonly id: string;
@@ -207,15 +207,21 @@ export class CallAccount {
   }
 
   /** What a usage costs at a target now; `serviceTier`: as the provider said, "": as it was asked for. */
-  priceAt({ target }: PlannedTarget, usage: Usage, serviceTier: string): Cost {
-    return this.#pricer.price(usage, {
+  priceAt(planned: PlannedTarget, usage: Usage, serviceTier: string): Cost {
+    const query = this.priceQuery(planned);
+    return this.#pricer.price(usage, serviceTier === "" ? query : { ...query, serviceTier });
+  }
+
+  /** Of now, under the tier that was asked for. */
+  priceQuery({ target }: PlannedTarget): PriceQuery {
+    return {
       providerId: target.providerId,
       providerName: target.providerName,
       model: target.model,
       projectId: this.identity.caller.projectId,
-      serviceTier: serviceTier === "" ? (this.#request?.serviceTier ?? "") : serviceTier,
+      serviceTier: this.#request?.serviceTier ?? "",
       atMs: this.#clock.nowMs(),
-    });
+    };
   }
 
   #charge(record: Attempt, planned: PlannedTarget, usage: Usage, reportedNanoUsd: bigint | undefined): void {

@@ -21,6 +21,7 @@ import { authoriseRequest } from "../policy/authorise-request.ts";
 import type { AdmissionState } from "../policy/gates.ts";
 import type { RoutingDesk } from "../routing/router.ts";
 import type { Clock } from "./ports.ts";
+import { refuseReservedOptions } from "./refuse-reserved-options.ts";
 import { refuseUnavailableFeatures } from "./unavailable-features.ts";
 
 export type ExplainerParts = {
@@ -38,6 +39,7 @@ export function explainCall(
   if (request === undefined) throw new CallFailure(ErrorReason.INVALID_REQUEST, "request is required");
   authoriseMethod(caller, "Explain");
   refuseUnavailableFeatures(request);
+  refuseReservedOptions(request);
   const nowMs = parts.clock.nowMs();
   const inputTokens = estimateInputTokens(request);
   authoriseRequest(caller, request, inputTokens, "Complete");

@@ -12,6 +12,7 @@ const byToken = create(UsageSchema, { inputTokens: 3, outputTokens: 4 });
 function pricerOf(name: "inputCharacters" | "inputTokens"): Pricer {
   return {
     price: (usage: Usage): Cost => create(CostSchema, { incomplete: usage[name] === undefined }),
+    mostBilled: () => undefined,
     prices: () => undefined,
   };
 }

@@ -24,8 +24,17 @@ import { type AttemptControl, HedgedRace } from "./hedged-race.ts";
 import type { PipelineParts } from "./pipeline-parts.ts";
 import type { AdmissionRequest, Reservation } from "./ports.ts";
 import { type CallTask, prepareAttempt, type ReadyAttempt } from "./prepare-attempt.ts";
+import { refuseReservedOptions } from "./refuse-reserved-options.ts";
 import { refuseUnavailableFeatures } from "./unavailable-features.ts";
-import { outputTokensMax, type UnitsMost, usagesMost, worstCost } from "./worst-cost.ts";
+import {
+  type MostKinds,
+  mostConsumedAt,
+  mostKindsOf,
+  outputTokensMax,
+  type UnitsMost,
+  usagesMost,
+  worstCost,
+} from "./worst-cost.ts";
 
 export class LiveCall {
   readonly parts: PipelineParts;
@@ -38,6 +47,7 @@ export class LiveCall {
   #reservation: Reservation | undefined;
   /** `undefined`: no budget binds the call. */
   #spending: CallSpending | undefined;
+  #mostKinds: MostKinds | undefined;
   #worstOf: ((candidates: readonly PlannedTarget[]) => bigint | undefined) | undefined;
   #recorded: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
@@ -79,6 +89,7 @@ export class LiveCall {
     authoriseMethod(caller, account.identity.method);
     if (caller.labels !== undefined) Object.assign(request.labels, caller.labels);
     refuseUnavailableFeatures(request);
+    refuseReservedOptions(request);
     const nowMs = parts.clock.nowMs();
     account.inputTokensEstimated = estimateInputTokens(request);
     authoriseRequest(caller, request, account.inputTokensEstimated, account.identity.method);
@@ -199,6 +210,20 @@ export class LiveCall {
     if (!spending.isShared) throw withAttempts(refusal, this.account.attempts);
     this.itinerary.cancelled(planned, this.parts.clock.nowMs());
     return undefined;
+  }
+
+  /** Nano-USD that an attempt which has consumed so much is billed at most, as far as prices are known. */
+  mostBilled(planned: PlannedTarget, request: CompleteRequest, usage: Usage): bigint {
+    const { account, parts } = this;
+    const most = mostConsumedAt(planned, usage, this.#kindsOf(request));
+    return (
+      parts.pricer.mostBilled(most, account.priceQuery(planned)) ?? account.priceAt(planned, usage, "").totalNanoUsd
+    );
+  }
+
+  #kindsOf(request: CompleteRequest): MostKinds {
+    this.#mostKinds ??= mostKindsOf(request, this.parts.limits.toolCallsAssumed);
+    return this.#mostKinds;
   }
 
   /** As admission reserves it: a call whose price is not known only asks whether anything is left. */
@@ -404,12 +429,14 @@ export class LiveCall {
   #admissionRequest(request: CompleteRequest, unitsMost: UnitsMost | undefined): AdmissionRequest {
     const { account, itinerary } = this;
     const maxOutputTokens = outputTokensMax(request, itinerary.candidates, this.parts.limits.outputTokensAssumed);
-    const worstOf = (candidates: readonly PlannedTarget[]): bigint | undefined =>
-      worstCost(this.parts.pricer, candidates, usagesMost(account.inputTokensEstimated, maxOutputTokens, unitsMost), {
+    const worstOf = (candidates: readonly PlannedTarget[]): bigint | undefined => {
+      const usages = usagesMost(account.inputTokensEstimated, maxOutputTokens, unitsMost);
+      return worstCost(this.parts.pricer, candidates, usages, this.#kindsOf(request), {
         projectId: account.identity.caller.projectId,
         serviceTier: request.serviceTier,
         atMs: this.parts.clock.nowMs(),
       });
+    };
     this.#worstOf = worstOf;
     return {
       caller: account.identity.caller,

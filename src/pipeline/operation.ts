@@ -44,6 +44,7 @@ export function toCompleteRequest({ model, context }: OperationRequest, inputs: 
     labels: { ...context?.labels },
     endUserId: context?.endUserId ?? "",
     requestId: context?.requestId ?? "",
+    providerOptions: { ...context?.providerOptions },
     ...(context?.routing === undefined ? {} : { routing: context.routing }),
     ...(context?.responseCache === undefined ? {} : { responseCache: context.responseCache }),
   });

@@ -55,6 +55,8 @@ export type PipelineLimits = {
   readonly heartbeatMs: number;
   /** Output tokens assumed for a reservation when neither the request nor the catalogue limits them. */
   readonly outputTokensAssumed: number;
+  /** Reserved for each tool that the provider runs and whose calls the request does not bound. */
+  readonly toolCallsAssumed: number;
 };
 
 export const defaultPipelineLimits: PipelineLimits = {
@@ -63,6 +65,7 @@ export const defaultPipelineLimits: PipelineLimits = {
   eventBytesMax: 32 << 20,
   heartbeatMs: 15_000,
   outputTokensAssumed: 4096,
+  toolCallsAssumed: 10,
 };
 
 const requestIdHeaders = ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "cf-ray"] as const;

@@ -29,6 +29,7 @@ import type { Credential } from "../domain/credential.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { StreamEvent } from "../domain/stream-event.ts";
 import type { ModelFacts } from "../domain/target.ts";
+import type { MostConsumed } from "../metering/most-billed.ts";
 
 // ── What `server/` calls ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,7 +153,12 @@ export interface Ledger {
 export interface Pricer {
   /** What the usage of one attempt costs at one target, for one project, at one time. */
   price(usage: Usage, at: PriceQuery): Cost;
-  /** Prices that apply, for ModelService and for the worst case of a reservation; `undefined`: no price known. */
+  /**
+   * Nano-USD that no bill of the call passes, whatever the consumed turns out to have been and under whichever of its tiers
+   * a provider that chooses one itself serves it; `undefined`: something of it has no price.
+   */
+  mostBilled(most: MostConsumed, at: PriceQuery): bigint | undefined;
+  /** Prices that apply, for ModelService; `undefined`: no price known. */
   prices(at: PriceQuery): { readonly prices: readonly Price[]; readonly version: string } | undefined;
 }
 

@@ -140,7 +140,8 @@ export class StreamRun {
         const characters = Math.min(this.#characters, charactersOfTokens(outputTokensMost ?? Number.POSITIVE_INFINITY));
         return estimateUsage(this.#attempt.usage(), account.inputTokensEstimated, characters);
       },
-      costOf: (usage) => account.priceAt(planned, usage, "").totalNanoUsd,
+      // What the input was is often told only at the end: until then it is as dear as it was reserved.
+      costOf: (usage) => this.#call.mostBilled(planned, request, usage),
       outputTokensMost,
       resume: () => this.#attempt.resume(),
       end: (reason) => this.#attempt.stop(reason),

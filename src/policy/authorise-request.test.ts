@@ -45,6 +45,11 @@ describe("modalities that a credential allows", () => {
     ["an image", image, "messages"],
     ["an image in the result of a tool", nested, "messages"],
     ["a part in a provider's own words, which may hold anything", foreign, "messages"],
+    [
+      "a part with options in a provider's own words",
+      { ...text, providerOptions: { openai: { type: "x" } } },
+      "messages",
+    ],
   ])("text alone: %s", (_, part, field) => {
     expect(refusedField({ inputModalities: ["text"] }, { parts: [text, part] })).toBe(field);
   });

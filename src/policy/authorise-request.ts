@@ -62,9 +62,10 @@ function outputOf(request: CompleteRequest, method: string): readonly (ModalityN
     : request.outputModalities.map((one) => nameByModality[one] ?? "unknown");
 }
 
-/** A part in a provider's own words may hold anything. */
+/** What is in a provider's own words, a part or its options, may be anything. */
 function modalitiesOf(parts: readonly Part[]): readonly (ModalityName | "unknown")[] {
-  return parts.flatMap(({ content }) => {
+  return parts.flatMap(({ content, providerOptions }) => {
+    if (Object.keys(providerOptions).length > 0) return ["unknown"];
     switch (content.case) {
       case "image":
       case "audio":

@@ -142,7 +142,9 @@ export type CompleteRequest = Message<"llmgateway.v1.CompleteRequest"> & {
 
   /**
    * Parameters passed to a provider as they are, by provider name. They apply
-   * only when an attempt goes to that provider.
+   * only when an attempt goes to that provider. INVALID_REQUEST when they say
+   * what fields of this message say: model, messages, tools, streaming, most
+   * tokens, number of answers, service tier.
    *
    * @generated from field: map<string, google.protobuf.Struct> provider_options = 17;
    */

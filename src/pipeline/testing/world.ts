@@ -66,6 +66,7 @@ export class World {
           priceListVersion: "1",
           incomplete: false,
         }),
+        mostBilled: ({ usage: { inputTokens = 0, outputTokens = 0 } }) => BigInt(inputTokens + outputTokens),
         prices: () => undefined,
       },
       credentials: { credential: () => ({ kind: "api-key", value: "secret" }), refused: () => {} },
