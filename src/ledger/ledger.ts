@@ -5,10 +5,12 @@ import { mkdir } from "node:fs/promises";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Usage, type UsageEvent, UsageEventSchema, UsageSchema } from "../contract.ts";
 import { compileEncoder } from "../encoding/compile-encoder.ts";
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./journal/checkpoint.ts";
 import { type FolderLock, lockFolder } from "./journal/folder-lock.ts";
 import { recordType } from "./journal/frame.ts";
 import { Journal, type JournalEntry, type JournalOwner, type Room } from "./journal/journal.ts";
 import { type Durability, type JournalFiles, journalFiles } from "./journal/journal-files.ts";
+import { isBefore, type Place } from "./journal/record.ts";
 import { type Recovered, recover } from "./journal/recover.ts";
 import type { Segment } from "./journal/segment.ts";
 import { type RepriceLost, toLostEvent } from "./lost-event.ts";
@@ -64,14 +66,16 @@ export type LedgerFigures = {
 
 export type DurableSegment = Pick<Segment, "ordinal" | "bootId" | "path" | "bytes">;
 
-/** `start`: its message, for which the journal keeps room; `undefined`: of an earlier life. */
-type OpenCall = { readonly segment: Segment; readonly start: Uint8Array | undefined };
+/** `start`: its message, for which the journal keeps room; `undefined`: of an earlier life. `offset`: where its START is not before. */
+type OpenCall = { readonly segment: Segment; readonly offset: number; readonly start: Uint8Array | undefined };
 
 type Note = { readonly event: UsageEvent; readonly payload: Uint8Array };
 
 const maintenanceMs = 1_000;
 /** Ends of calls that are kept in memory while the disk is full. */
 const owedMax = 10_000;
+/** A checkpoint is written each time that this much more is settled: about what a start after a crash reads. */
+const checkpointBytes = 8 << 20;
 /** Share of the size limit from which delivered segments are deleted early. */
 const urgentShare = 0.9;
 
@@ -82,7 +86,7 @@ export async function openLedger(options: LedgerOptions): Promise<UsageLedger> {
   try {
     await mkdir(options.folder, { recursive: true, mode: 0o750 });
     lock = await lockFolder(options.folder);
-    const recovered = await recover(files, options.folder);
+    const recovered = await recover(files, options.folder, await checkpointFor(options, files));
     const ledger = new UsageLedger(options, files, lock);
     await ledger.begin(recovered);
     return ledger;
@@ -91,6 +95,15 @@ export async function openLedger(options: LedgerOptions): Promise<UsageLedger> {
     const because = error instanceof Error ? error.message : String(error);
     throw new Error(`the usage journal cannot be opened in ${options.folder}: ${because}`, { cause: error });
   }
+}
+
+/** One that kept no track of delivery says nothing to a life that must know what is to be delivered. */
+async function checkpointFor(
+  { folder, delivery }: LedgerOptions,
+  files: JournalFiles,
+): Promise<Checkpoint | undefined> {
+  const checkpoint = await readCheckpoint(files, folder);
+  return delivery === "keep" || checkpoint?.delivery === "outbox" ? checkpoint : undefined;
 }
 
 export class UsageLedger implements JournalOwner<Note> {
@@ -110,6 +123,9 @@ export class UsageLedger implements JournalOwner<Note> {
   readonly #floor = new ReaderFloor();
   #maintenance: NodeJS.Timeout | undefined;
   #pruning = false;
+  /** What the last checkpoint calls settled; before the first one of this life, where its own records begin. */
+  #checkpointed: Place = { ordinal: 0, offset: 0 };
+  #checkpointing: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: LedgerOptions, files: JournalFiles, lock: FolderLock) {
@@ -147,6 +163,8 @@ export class UsageLedger implements JournalOwner<Note> {
     if (recovered.tornBytes > 0)
       log.warn("the usage journal ends in a torn record of an earlier life", { bytes: recovered.tornBytes });
     await this.#closeUnfinished(recovered);
+    // What was read took time: the next start need not take it again.
+    if (recovered.readBytes < checkpointBytes) this.#checkpointed = journal.durablePlace;
     this.#maintenance = setInterval(() => this.#maintain(), maintenanceMs);
     this.#maintenance.unref();
   }
@@ -232,7 +250,7 @@ export class UsageLedger implements JournalOwner<Note> {
     for (const { type, eventId, note, at } of entries) {
       if (type === recordType.start) {
         segment.open += 1;
-        this.#open.set(eventId, { segment, start: note.payload });
+        this.#open.set(eventId, { segment, offset: baseOffset + at, start: note.payload });
         continue;
       }
       this.#ended(eventId);
@@ -311,7 +329,7 @@ export class UsageLedger implements JournalOwner<Note> {
     const writes: Promise<void>[] = [];
     for (const call of recovered.unfinished) {
       const segment = segments.get(call.ordinal);
-      if (segment !== undefined) this.#open.set(call.eventId, { segment, start: undefined });
+      if (segment !== undefined) this.#open.set(call.eventId, { segment, offset: 0, start: undefined });
       const start = fromBinary(UsageEventSchema, call.start);
       const progress = call.progress === undefined ? undefined : fromBinary(UsageSchema, call.progress);
       const event = toLostEvent(start, progress, this.#options.now(), this.#options.reprice);
@@ -327,6 +345,7 @@ export class UsageLedger implements JournalOwner<Note> {
 
   #maintain(): void {
     if (this.#owed.size > 0 && !this.#opened.poisoned) this.#payOwed();
+    this.#checkpointIfDue();
     if (this.#pruning) return;
     this.#pruning = true;
     const { maxBytes, delivery } = this.#options;
@@ -343,12 +362,45 @@ export class UsageLedger implements JournalOwner<Note> {
       });
   }
 
+  #checkpointIfDue(): void {
+    if (this.#checkpointing !== undefined || this.#opened.poisoned) return;
+    const settled = this.#settled();
+    if (this.#opened.bytesBetween(this.#checkpointed, settled) < checkpointBytes) return;
+    this.#checkpointing = this.#checkpoint(settled).finally(() => {
+      this.#checkpointing = undefined;
+    });
+  }
+
+  /** Never rejects: without it the next start takes longer, and nothing else. */
+  async #checkpoint(settled: Place): Promise<void> {
+    const { folder, delivery, log } = this.#options;
+    this.#checkpointed = settled;
+    try {
+      await writeCheckpoint(this.#files, folder, { settled, delivery, segments: this.segments });
+    } catch (error) {
+      log.warn("the checkpoint of the usage journal cannot be written: the next start reads more of it", {
+        error: String(error),
+      });
+    }
+  }
+
+  /** Nothing before it is open or waits for delivery. */
+  #settled(): Place {
+    let settled = this.#opened.durablePlace;
+    const [oldest] = this.#open.values(); // In the order in which they became durable.
+    const places = [oldest && { ordinal: oldest.segment.ordinal, offset: oldest.offset }, this.outbox.oldestPlace()];
+    for (const place of places) if (place !== undefined && isBefore(place, settled)) settled = place;
+    return settled;
+  }
+
   async #close(): Promise<void> {
     clearInterval(this.#maintenance);
     if (this.#owed.size > 0 && !this.#opened.poisoned) this.#payOwed();
     this.outbox.flushDelivered();
     try {
       await this.#opened.close();
+      await this.#checkpointing;
+      if (!this.#opened.poisoned) await this.#checkpoint(this.#settled());
     } finally {
       await this.#lock.release();
     }

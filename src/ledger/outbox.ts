@@ -5,7 +5,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type UsageEvent, UsageEventSchema } from "../contract.ts";
 import { recordType } from "./journal/frame.ts";
 import type { JournalFiles } from "./journal/journal-files.ts";
-import { type Place, readEventRecord } from "./journal/record.ts";
+import { isBefore, type Place, readEventRecord } from "./journal/record.ts";
 import { scanSegment } from "./journal/scan-segment.ts";
 import type { Segment } from "./journal/segment.ts";
 
@@ -45,6 +45,8 @@ export class Outbox {
   readonly #backlog: Backlog[] = [];
   #backlogCount = 0;
   readonly #taken = new Set<OutboxEvent>();
+  /** The first of those that could not be read again. */
+  #unreadable: Place | undefined;
   #places: Place[] = [];
   #placesTimer: NodeJS.Timeout | undefined;
   #listener: () => void = () => undefined;
@@ -69,6 +71,19 @@ export class Outbox {
     const [taken] = this.#taken;
     const times = [taken?.durableAtMs, this.#recent[this.#head]?.durableAtMs, this.#backlog[0]?.sinceMs];
     return Math.max(0, ...times.map((time) => (time === undefined ? 0 : nowMs - time)));
+  }
+
+  /** Of the first event in the journal that is not acknowledged; `undefined`: there is none. */
+  oldestPlace(): Place | undefined {
+    let oldest = this.#unreadable;
+    const look = (segment: Segment, offset: number): void => {
+      const place = { ordinal: segment.ordinal, offset };
+      if (oldest === undefined || isBefore(place, oldest)) oldest = place;
+    };
+    for (const { segment, offset } of this.#taken) look(segment, offset);
+    for (const { segment, offset } of this.#recent.slice(this.#head)) look(segment, offset);
+    for (const { segment, offsets, head } of this.#backlog) look(segment, offsets[head] ?? 0);
+    return oldest;
   }
 
   /** Is told when events arrive. One listener. */
@@ -172,6 +187,8 @@ export class Outbox {
       backlog.segment.bytes,
     );
     if (events.length < wanted.length) {
+      const place = { ordinal: backlog.segment.ordinal, offset: wanted[events.length] ?? first };
+      if (this.#unreadable === undefined || isBefore(place, this.#unreadable)) this.#unreadable = place;
       this.#options.onUnreadable(wanted.length - events.length, backlog.segment.path);
     }
     backlog.head += wanted.length;

@@ -7,7 +7,7 @@ import {
   open as openDescriptor,
   write as writeFile,
 } from "node:fs";
-import { open, readdir, stat, unlink } from "node:fs/promises";
+import { open, readdir, readFile, rename, stat, unlink, writeFile as writeWhole } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 
@@ -43,6 +43,10 @@ export interface JournalFiles {
   /** Size in bytes and Unix milliseconds of the last write. */
   stat(path: string): Promise<{ readonly bytes: number; readonly lastWriteMs: number }>;
   remove(path: string): Promise<void>;
+  /** Writes a small file anew: whoever reads it finds the old or the new one, after a loss of power perhaps neither. */
+  replace(path: string, bytes: Buffer): Promise<void>;
+  /** `undefined`: there is no such file, or it has more than `bytesMax`. */
+  readWhole(path: string, bytesMax: number): Promise<Buffer | undefined>;
 }
 
 const descriptorOf = promisify(openDescriptor);
@@ -84,6 +88,18 @@ export const journalFiles: JournalFiles = {
     return { bytes: size, lastWriteMs: Math.floor(mtimeMs) };
   },
   remove: (path) => unlink(path),
+  replace: async (path, bytes) => {
+    await writeWhole(`${path}.new`, bytes, { mode: 0o640 });
+    await rename(`${path}.new`, path);
+  },
+  readWhole: async (path, bytesMax) => {
+    try {
+      return (await stat(path)).size > bytesMax ? undefined : await readFile(path);
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      throw error;
+    }
+  },
 };
 
 /** A new file survives the loss of power only when its folder was synced too. */

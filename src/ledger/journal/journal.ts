@@ -133,6 +133,17 @@ export class Journal<Note> {
     return { ordinal: this.#current.ordinal, offset: this.#current.bytes };
   }
 
+  /** Bytes from one place to another, as far as their segments are still there. */
+  bytesBetween(from: Place, to: Place): number {
+    let bytes = 0;
+    for (const segment of this.segments) {
+      const begin = segment.ordinal > from.ordinal ? 0 : segment.ordinal < from.ordinal ? segment.bytes : from.offset;
+      const end = segment.ordinal < to.ordinal ? segment.bytes : segment.ordinal > to.ordinal ? 0 : to.offset;
+      bytes += Math.max(0, end - begin);
+    }
+    return bytes;
+  }
+
   get totalBytes(): number {
     return this.#totalBytes;
   }

@@ -10,6 +10,10 @@ const placeBytes = 8;
 /** Where a record begins. */
 export type Place = { readonly ordinal: number; readonly offset: number };
 
+export function isBefore(place: Place, other: Place): boolean {
+  return place.ordinal < other.ordinal || (place.ordinal === other.ordinal && place.offset < other.offset);
+}
+
 /** Most bytes that the frame of such a record takes. */
 export function frameBytesMax(eventId: string, message: Uint8Array): number {
   return frameOverheadBytes + 1 + eventId.length * 3 + message.length;

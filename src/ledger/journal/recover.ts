@@ -1,10 +1,11 @@
-// What earlier lives left behind: reads every segment of a folder and says which FINAL records are not known to be
+// What earlier lives left behind: reads the segments of a folder and says which FINAL records are not known to be
 // delivered, and which calls began and never ended. Nothing is written: what to do about it is the ledger's business.
 import { join } from "node:path";
+import { type Checkpoint, isOf } from "./checkpoint.ts";
 import { recordType } from "./frame.ts";
 import type { JournalFiles } from "./journal-files.ts";
 import { readDeliveredRecord, readEventRecord } from "./record.ts";
-import { scanSegment } from "./scan-segment.ts";
+import { type ScanResult, scanSegment } from "./scan-segment.ts";
 import { parseSegmentName, type Segment } from "./segment.ts";
 
 /** A call whose end was never written. */
@@ -24,8 +25,10 @@ export type Recovered = {
   /** Offsets of FINAL records that are not known to be delivered, ascending, by segment ordinal in ascending order. */
   readonly undelivered: ReadonlyMap<number, readonly number[]>;
   readonly unfinished: readonly UnfinishedCall[];
-  /** Bytes behind the first bad frame of a segment, over all segments. */
+  /** Bytes behind the first bad frame of a segment, over all segments that were read. */
   readonly tornBytes: number;
+  /** Bytes of whole frames that were read. */
+  readonly readBytes: number;
 };
 
 type Scan = {
@@ -33,29 +36,62 @@ type Scan = {
   readonly open: Map<string, UnfinishedCall>;
 };
 
-export async function recover(files: JournalFiles, folder: string): Promise<Recovered> {
+/** Reads all segments, or with a checkpoint that holds for the folder only what lies behind it. */
+export async function recover(files: JournalFiles, folder: string, checkpoint?: Checkpoint): Promise<Recovered> {
   const segments = await segmentsOf(files, folder);
+  const known = checkpoint !== undefined && isOf(checkpoint, segments) ? checkpoint : nothingKnown;
+  return (await recoverFrom(files, segments, known)) ?? recover(files, folder);
+}
+
+const nothingKnown: Checkpoint = { settled: { ordinal: 0, offset: 0 }, delivery: "keep", segments: [] };
+
+/** `undefined`: what the checkpoint knows as whole is not, so that it cannot be trusted. */
+async function recoverFrom(
+  files: JournalFiles,
+  segments: Segment[],
+  checkpoint: Checkpoint,
+): Promise<Recovered | undefined> {
+  const { settled } = checkpoint;
+  const wholeBytes = new Map(checkpoint.segments.map(({ ordinal, bytes }) => [ordinal, bytes]));
   const scan: Scan = { undelivered: new Map(), open: new Map() };
   let tornBytes = 0;
+  let readBytes = 0;
   for (const segment of segments) {
-    scan.undelivered.set(segment.ordinal, new Set());
-    const size = segment.bytes;
-    const { end, torn } = await scanSegment(files, segment.path, 0, (frame, offset) => {
-      take(scan, segment.ordinal, frame.type, frame.payload, offset);
-      return undefined;
-    });
+    const known = wholeBytes.get(segment.ordinal) ?? 0;
+    if (segment.ordinal < settled.ordinal) {
+      segment.bytes = known;
+      continue;
+    }
+    const from = segment.ordinal === settled.ordinal ? settled.offset : 0;
+    const { end, torn } = await readSegment(files, scan, segment, from);
+    // A bad frame just behind `from` may also be one that does not begin there.
+    if (end < known || (torn && end === from && from > 0)) return undefined;
+    if (torn) tornBytes += segment.bytes - end;
+    readBytes += end - from;
     segment.bytes = end;
-    if (torn) tornBytes += size - end;
   }
+  return { segments, ...toFindings(scan, segments), tornBytes, readBytes };
+}
+
+function readSegment(files: JournalFiles, scan: Scan, { path, ordinal }: Segment, from: number): Promise<ScanResult> {
+  scan.undelivered.set(ordinal, new Set());
+  return scanSegment(files, path, from, (frame, offset) => {
+    take(scan, ordinal, frame.type, frame.payload, offset);
+    return undefined;
+  });
+}
+
+/** Counts in the segments, too, what was found. */
+function toFindings(scan: Scan, segments: readonly Segment[]): Pick<Recovered, "undelivered" | "unfinished"> {
   const undelivered = new Map<number, readonly number[]>();
+  const unfinished = [...scan.open.values()];
   for (const segment of segments) {
     const offsets = [...(scan.undelivered.get(segment.ordinal) ?? [])];
     segment.undelivered = offsets.length;
+    segment.open = unfinished.filter((call) => call.ordinal === segment.ordinal).length;
     if (offsets.length > 0) undelivered.set(segment.ordinal, offsets);
   }
-  const unfinished = [...scan.open.values()];
-  for (const segment of segments) segment.open = unfinished.filter((call) => call.ordinal === segment.ordinal).length;
-  return { segments, undelivered, unfinished, tornBytes };
+  return { undelivered, unfinished };
 }
 
 async function segmentsOf(files: JournalFiles, folder: string): Promise<Segment[]> {
