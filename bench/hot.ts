@@ -53,7 +53,7 @@ const config = {
     },
   ],
 } satisfies Pick<Config, "providers">;
-const { providers, targetOf } = createTargets(config, catalogue);
+const { providers, targetOf } = await createTargets(config, catalogue);
 const caller = {
   organisationId: "acme",
   teamId: "platform",
@@ -251,31 +251,33 @@ const benches: readonly Bench[] = [
     run: () => streamCall(burstGateway),
   },
   { name: "64 pieces, all but sockets", unit: "chunk", perRun: deltas, run: () => streamCall(pacedGateway) },
-  ...Object.keys(settingsByWire).map((wire): Bench => {
-    const provider = providersByWire(wire);
-    const pieces = burstOf(wire, deltas);
-    return {
-      name: `read ${wire}'s stream`,
-      unit: "chunk",
-      perRun: deltas,
-      run: () => {
-        const decoder = createDecoder(provider.framing, { eventBytesMax: 1 << 20 });
-        const reader = provider.createReader({
-          model: "m",
-          callIdSeed: "c",
-          includeProviderMetadata: false,
-          includeAllSafetyFindings: false,
-        });
-        for (const piece of pieces) for (const event of decoder.push(piece)) reader.read(event);
-        reader.finish();
-      },
-    };
-  }),
+  ...(await Promise.all(
+    Object.keys(settingsByWire).map(async (wire): Promise<Bench> => {
+      const provider = await chatByWire(wire);
+      const pieces = burstOf(wire, deltas);
+      return {
+        name: `read ${wire}'s stream`,
+        unit: "chunk",
+        perRun: deltas,
+        run: () => {
+          const decoder = createDecoder(provider.framing, { eventBytesMax: 1 << 20 });
+          const reader = provider.createReader({
+            model: "m",
+            callIdSeed: "c",
+            includeProviderMetadata: false,
+            includeAllSafetyFindings: false,
+          });
+          for (const piece of pieces) for (const event of decoder.push(piece)) reader.read(event);
+          reader.finish();
+        },
+      };
+    }),
+  )),
 ];
 
-function providersByWire(wire: string) {
+async function chatByWire(wire: string) {
   const settings = { id: wire, kind: wire, ...settingsByWire[wire] };
-  const { providers: made } = createTargets(
+  const { providers: made } = await createTargets(
     { providers: config.providers.map((one) => ({ ...one, settings })) },
     catalogue,
   );

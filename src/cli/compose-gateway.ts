@@ -94,7 +94,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   const { logger } = log;
   const instance = options.environment["LLM_GATEWAY_INSTANCE"] ?? hostname();
   const catalogue = createCatalogue({ overrides: readPriceOverrides(config) });
-  const { providers, targetOf } = createTargets(config, catalogue);
+  const { providers, targetOf } = await createTargets(config, catalogue);
   const router = createRouter({
     models: config.models,
     targetOf,

@@ -1,7 +1,7 @@
 import type { LoadOptions } from "../config/load.ts";
 import { dialectIds } from "../providers/compatible/dialects.ts";
+import { loadProvider, providerKinds } from "../providers/load-provider.ts";
 import type { ProviderSettings } from "../providers/provider.ts";
-import { createProvider, providerKinds } from "../providers/registry.ts";
 import { checkRule } from "../routing/check-rule.ts";
 
 /** What a config file may name, and who checks it: the code that a gateway is made of. */
@@ -13,9 +13,9 @@ export const knownNames: LoadOptions = {
 };
 
 /** A factory throws one readable line when its settings make no sense. */
-function checkProvider(settings: ProviderSettings): string | undefined {
+async function checkProvider(settings: ProviderSettings): Promise<string | undefined> {
   try {
-    createProvider(settings);
+    await loadProvider(settings);
     return undefined;
   } catch (error) {
     if (error instanceof Error) return error.message;

@@ -4,7 +4,6 @@ import { resolve } from "node:path";
 import type { Config } from "../config/config.ts";
 import { demoConfig, demoModelId } from "../config/demo-config.ts";
 import { loadConfig } from "../config/load.ts";
-import { startSimulator } from "../simulator/start-simulator.ts";
 import { CommandError } from "./command-error.ts";
 import type { CommandIo } from "./command-io.ts";
 import type { RunningGateway } from "./compose-gateway.ts";
@@ -40,6 +39,7 @@ function open(config: Config, workers: number, nextFreePort: boolean): Promise<R
 const demoSecret = "llmg_demo";
 
 async function serveDemo(dataDir: string, workers: number, io: CommandIo): Promise<void> {
+  const { startSimulator } = await import("../simulator/start-simulator.ts");
   const simulator = await startSimulator();
   const config = demoConfig({
     simulatorUrl: simulator.url,

@@ -468,7 +468,7 @@ keys:
     expect(await problemsOf(text, { checkRule: async () => "is not CEL" })).toEqual([
       "5:24: rules[0].when: is not CEL",
     ]);
-    expect(await problemsOf(small, { checkProvider: ({ id }) => `${id} lacks something` })).toEqual([
+    expect(await problemsOf(small, { checkProvider: async ({ id }) => `${id} lacks something` })).toEqual([
       "2:5: providers[0]: local lacks something",
     ]);
   });

@@ -20,7 +20,7 @@ export type LoadOptions = KnownNames & {
   /** Keys, e.g. "cluster" or "models[].retry.hedge_delay", that the format has and this gateway cannot serve: refused unless they say nothing. */
   readonly unavailable?: readonly string[] | undefined;
   /** One sentence when a provider cannot be made of its settings. Absent: not checked. */
-  readonly checkProvider?: ((settings: ProviderSettings) => string | undefined) | undefined;
+  readonly checkProvider?: ((settings: ProviderSettings) => Promise<string | undefined>) | undefined;
 };
 
 /** Reads and checks the operator's file. Rejects with `ConfigProblems`. */
@@ -51,7 +51,7 @@ export async function parseConfig(text: string, path: string, options: LoadOptio
       },
     ),
   ];
-  if (config !== undefined && findings.length === 0) findings.push(...checkProviders(config, options));
+  if (config !== undefined && findings.length === 0) findings.push(...(await checkProviders(config, options)));
   if (config !== undefined && findings.length === 0) return config;
   throw problemsOf(
     findings.map((found) => ({
@@ -130,11 +130,12 @@ function placesOf(from: Loose, [step, ...rest]: readonly string[]): readonly Loo
   return entries(at(from, step.slice(0, -2))).flatMap((entry) => placesOf(entry, rest));
 }
 
-function checkProviders(config: Config, options: LoadOptions): readonly Finding[] {
-  return config.providers.flatMap(({ settings }, index) => {
-    const message = options.checkProvider?.(settings);
-    return message === undefined ? [] : [{ path: ["providers", index], message, atKey: false }];
-  });
+async function checkProviders(config: Config, { checkProvider }: LoadOptions): Promise<readonly Finding[]> {
+  if (checkProvider === undefined) return [];
+  const messages = await Promise.all(config.providers.map(({ settings }) => checkProvider(settings)));
+  return messages.flatMap((message, index) =>
+    message === undefined ? [] : [{ path: ["providers", index], message, atKey: false }],
+  );
 }
 
 function isReadableFile(path: string): boolean {

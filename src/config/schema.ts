@@ -18,7 +18,7 @@ import { serverSection } from "./schema/server.ts";
 import { telemetrySection } from "./schema/telemetry.ts";
 import { clusterSection, pricesSection, usageSection } from "./schema/usage.ts";
 
-/** What the code knows and the file may name: adapters of `providers/registry.ts`, rows of the OpenAI-compatible table. */
+/** What the code knows and the file may name: kinds of `providers/load-provider.ts`, rows of the OpenAI-compatible table. */
 export type KnownNames = { readonly kinds: readonly string[]; readonly dialects: readonly string[] };
 
 /** The whole file, in its own words (snake_case), durations and sizes already as numbers. */

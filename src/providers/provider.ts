@@ -1,7 +1,7 @@
 // The seam that every provider implements. Pure: no sockets, no clock, no random, no environment. A provider builds a
 // value (`HttpRequest`), reads bytes or events into values, and says what a failure means; `upstream/` does the I/O.
 //
-// Adding a provider is one folder and one line in `registry.ts`.
+// Adding a provider is one folder and one line in `load-provider.ts`.
 import type {
   CompleteRequest,
   EmbedRequest,

@@ -2,7 +2,7 @@ import type { Config, TargetConfig } from "../../config/config.ts";
 import type { Target } from "../../domain/target.ts";
 import type { ConfiguredProvider } from "../../pipeline/pipeline-parts.ts";
 import type { Catalogue } from "../../pipeline/ports.ts";
-import { createProvider } from "../../providers/registry.ts";
+import { loadProvider } from "../../providers/load-provider.ts";
 
 export type Targets = {
   /** By id of the config entry. */
@@ -11,13 +11,15 @@ export type Targets = {
   readonly targetOf: (entry: TargetConfig) => Target;
 };
 
-/** Throws one readable line when the settings of a provider make no sense. */
-export function createTargets(config: Pick<Config, "providers">, catalogue: Catalogue): Targets {
+/** Loads the code of the kinds that the config names. Rejects with one readable line when the settings of a provider make no sense. */
+export async function createTargets(config: Pick<Config, "providers">, catalogue: Catalogue): Promise<Targets> {
   const providers = new Map(
-    config.providers.map(({ settings, timeouts, minRate }) => [
-      settings.id,
-      { provider: createProvider(settings), timeouts, minRate },
-    ]),
+    await Promise.all(
+      config.providers.map(
+        async ({ settings, timeouts, minRate }) =>
+          [settings.id, { provider: await loadProvider(settings), timeouts, minRate }] as const,
+      ),
+    ),
   );
   const kinds = new Map(config.providers.map(({ settings }) => [settings.id, settings.kind]));
   return {

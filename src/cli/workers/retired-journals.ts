@@ -45,7 +45,7 @@ async function openRetired({ shard, folder }: JournalFolder, options: RetiredOpt
   const { config, secrets, log } = options;
   const instance = shard === 0 ? options.instance : `${options.instance}-${shard}`;
   const catalogue = createCatalogue({ overrides: readPriceOverrides(config) });
-  const { providers } = createTargets(config, catalogue);
+  const { providers } = await createTargets(config, catalogue);
   const prices: AttemptPrices = { config, providers, pricer: catalogue };
   const ledger = await openLedger({
     folder: join(folder, "journal"),
