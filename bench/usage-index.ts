@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { IndexDatabase, type PlacedEvent } from "../src/ledger/usage-index/index-database.ts";
+import { IndexDatabase, type InSteps, type PlacedEvent } from "../src/ledger/usage-index/index-database.ts";
 import type { IndexFilter, SumQuery } from "../src/ledger/usage-index/index-query.ts";
 import { toIndexedEvent } from "../src/ledger/usage-index/indexed-event.ts";
 import { beginMs, createEventMaker, madeUp } from "./usage-index/made-up-events.ts";
@@ -71,7 +71,7 @@ function build(): void {
 function ask(name: string, query: SumQuery): number {
   const times = Array.from({ length: 4 }, () => {
     const startedMs = performance.now();
-    const rows = database.sum(query).length;
+    const rows = toEnd(database.sum(query)).length;
     return { rows, ms: performance.now() - startedMs };
   });
   const [first, ...rest] = times;
@@ -138,6 +138,13 @@ function questions(): readonly (readonly [string, SumQuery])[] {
     ["label feature of a project", sum({ ...project, ...whole }, { groupByLabels: ["feature"] })],
     ["project, last hour", sum({ fromMs: whole.toMs - hourMs, toMs: whole.toMs }, { groupBy: ["project"] })],
   ];
+}
+
+function toEnd<Answer>(steps: InSteps<Answer>): Answer {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
 }
 
 function gib(bytes: number): string {

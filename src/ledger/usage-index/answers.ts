@@ -1,5 +1,5 @@
 // The answers of an index cross a thread, or processes, as plain values: they are told apart here, once.
-import type { EventRow, FoundEvent, SumRow, Tail } from "./index-query.ts";
+import type { EventRow, EventWithCorrection, SumRow, Tail } from "./index-query.ts";
 
 export function rowsOf(answer: unknown): readonly SumRow[] {
   if (!Array.isArray(answer)) throw new Error("the usage index gave no rows");
@@ -23,7 +23,7 @@ export function tailOf(answer: unknown): Tail {
   return { events: eventsOf(answer.events), end: placeOf(answer.end) };
 }
 
-export function foundOf(answer: unknown): FoundEvent | undefined {
+export function foundOf(answer: unknown): EventWithCorrection | undefined {
   if (answer === undefined) return undefined;
   const isFound = typeof answer === "object" && answer !== null && "event" in answer && "correction" in answer;
   if (!isFound || !(answer.event instanceof Uint8Array)) throw new Error("the usage index gave no event");

@@ -49,12 +49,31 @@ export const metrics = [
   "compared_cost",
 ] as const;
 export type Metric = (typeof metrics)[number];
+export type Sums = Readonly<Record<Metric, bigint>>;
+
+export function mapMetrics(of: (name: Metric) => bigint): Sums {
+  return {
+    requests: of("requests"),
+    errors: of("errors"),
+    cache_hits: of("cache_hits"),
+    input_tokens: of("input_tokens"),
+    output_tokens: of("output_tokens"),
+    cache_read_tokens: of("cache_read_tokens"),
+    cache_write_tokens: of("cache_write_tokens"),
+    reasoning_tokens: of("reasoning_tokens"),
+    cost: of("cost"),
+    saved: of("saved"),
+    duration_ms: of("duration_ms"),
+    reported_cost: of("reported_cost"),
+    compared_cost: of("compared_cost"),
+  };
+}
 
 export type SumRow = {
   readonly bucketMs: number;
   /** Values of `groupBy`, then of `groupByLabels`. */
   readonly values: readonly string[];
-  readonly sums: Readonly<Record<Metric, bigint>>;
+  readonly sums: Sums;
 };
 
 export type ListQuery = {
@@ -70,7 +89,7 @@ export type TailQuery = { readonly filter: IndexFilter; readonly limit: number; 
 export type EventRow = { readonly timeMs: number; readonly place: bigint; readonly payload: Uint8Array };
 
 /** An event, and the one that has replaced it. */
-export type FoundEvent = { readonly event: Uint8Array; readonly correction: Uint8Array | undefined };
+export type EventWithCorrection = { readonly event: Uint8Array; readonly correction: Uint8Array | undefined };
 
 /** `end`: place up to which everything was looked at. */
 export type Tail = { readonly events: readonly EventRow[]; readonly end: bigint };

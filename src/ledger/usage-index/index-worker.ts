@@ -1,6 +1,6 @@
 // The thread that owns the usage index: reads the journal's segments behind the gateway's back, and answers questions.
 // Every question carries how far the journal was durable when it was asked; the thread reads that far first, so that an
-// answer has every call whose caller had its answer before.
+// answer has every call whose caller had its answer before. Questions are answered in turn, a step of each.
 import { readlinkSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { basename } from "node:path";
@@ -13,6 +13,8 @@ import type { DurableSegment } from "../ledger.ts";
 import { type IndexCursor, IndexDatabase, type PlacedEvent } from "./index-database.ts";
 import type { ListQuery, SumQuery, TailQuery } from "./index-query.ts";
 import { toIndexedEvent } from "./indexed-event.ts";
+import { QuestionFailure, type QuestionFailureKind } from "./question-failure.ts";
+import { QuestionTurns } from "./question-turns.ts";
 
 export type WorkerQuestion =
   | { readonly kind: "catch-up" }
@@ -21,14 +23,19 @@ export type WorkerQuestion =
   | { readonly kind: "tail"; readonly query: TailQuery }
   | { readonly kind: "find"; readonly eventId: string };
 
-export type WorkerRequest = {
-  readonly id: number;
-  readonly segments: readonly DurableSegment[];
-  readonly question: WorkerQuestion;
-};
+export type WorkerRequest =
+  | {
+      readonly kind: "ask";
+      readonly id: number;
+      readonly segments: readonly DurableSegment[];
+      readonly question: WorkerQuestion;
+    }
+  /** Nobody waits for the answer any more. */
+  | { readonly kind: "give-up"; readonly id: number };
 
 export type WorkerReply =
   | { readonly id: number; readonly kind: "answer"; readonly answer: unknown; readonly ordinal: number }
+  | { readonly id: number; readonly kind: "refusal"; readonly because: QuestionFailureKind; readonly source: string }
   | { readonly id: number; readonly kind: "failure"; readonly message: string };
 
 /** Events of one transaction. */
@@ -39,41 +46,52 @@ yieldToServing();
 
 const path = String(workerData);
 let database = IndexDatabase.open(path);
-let turn: Promise<void> = Promise.resolve();
+let reading: Promise<void> = Promise.resolve();
+const turns = new QuestionTurns();
 
 parentPort?.on("message", (request: WorkerRequest) => {
-  turn = turn.then(() => reply(request));
+  if (request.kind === "give-up") turns.giveUp(request.id);
+  else reply(request.id, request.segments, request.question);
 });
 
-async function reply({ id, segments, question }: WorkerRequest): Promise<void> {
+async function reply(id: number, segments: readonly DurableSegment[], question: WorkerQuestion): Promise<void> {
   const send = (message: WorkerReply): void => parentPort?.postMessage(message);
   try {
-    let answer: unknown;
-    try {
-      answer = await answerTo(segments, question);
-    } catch (error) {
-      if (!isCorrupt(error)) throw error;
-      database.close();
-      database = IndexDatabase.openAnew(path);
-      answer = await answerTo(segments, question);
-    }
+    const answer = await answerTo(id, segments, question);
     send({ id, kind: "answer", answer, ordinal: database.cursor?.ordinal ?? 0 });
   } catch (error) {
-    send({ id, kind: "failure", message: error instanceof Error ? error.message : String(error) });
+    if (error instanceof QuestionFailure) send({ id, kind: "refusal", because: error.kind, source: error.source });
+    else send({ id, kind: "failure", message: error instanceof Error ? error.message : String(error) });
   }
 }
 
-async function answerTo(segments: readonly DurableSegment[], question: WorkerQuestion): Promise<unknown> {
-  await catchUp(segments);
+/** A database that proves broken is made again, once, for all who ask. */
+async function answerTo(id: number, segments: readonly DurableSegment[], question: WorkerQuestion): Promise<unknown> {
+  const used = database;
+  try {
+    return await answerFrom(id, segments, question);
+  } catch (error) {
+    if (used === database) {
+      if (!isCorrupt(error)) throw error;
+      used.close();
+      database = IndexDatabase.openAnew(path);
+    }
+    return answerFrom(id, segments, question);
+  }
+}
+
+async function answerFrom(id: number, segments: readonly DurableSegment[], question: WorkerQuestion): Promise<unknown> {
+  reading = reading.catch(() => undefined).then(() => catchUp(segments)); // Who waited before was told of the failure.
+  await reading;
   switch (question.kind) {
     case "catch-up":
       return database.endPlace();
     case "sum":
-      return database.sum(question.query);
+      return turns.take(id, () => database.sum(question.query));
     case "list":
-      return database.list(question.query);
+      return turns.take(id, () => database.list(question.query));
     case "tail":
-      return database.tail(question.query);
+      return turns.take(id, () => database.tail(question.query));
     case "find":
       return database.find(question.eventId);
   }

@@ -1,29 +1,18 @@
 // What the index keeps of an event beside its bytes.
 import { CacheStatus, Outcome } from "../../contract.ts";
 import { operationWord, outcomeWord } from "../event-words.ts";
-import type { Metric } from "./index-query.ts";
+import type { Sums } from "./index-query.ts";
+import type { NameSource } from "./index-source.ts";
 import { type ReadEvent, readEvent } from "./read-event.ts";
 
 export type IndexedEvent = {
   readonly eventId: string;
   readonly correctsEventId: string;
   readonly timeMs: number;
-  readonly workflowRun: string;
-  readonly core: readonly [
-    project: string,
-    key: string,
-    team: string,
-    organisation: string,
-    model: string,
-    provider: string,
-    operation: string,
-    outcome: string,
-  ];
-  readonly endUser: string;
-  /** Sorted by key. */
-  readonly labels: readonly (readonly [string, string])[];
+  readonly names: Readonly<Record<NameSource, string>>;
+  readonly labels: readonly (readonly [key: string, value: string])[];
   /** An unknown count adds nothing to a sum. */
-  readonly metrics: Readonly<Record<Metric, bigint>>;
+  readonly metrics: Sums;
   readonly payload: Uint8Array;
 };
 
@@ -33,25 +22,36 @@ const cacheHits: ReadonlySet<number> = new Set<number>([
   CacheStatus.HIT_SEMANTIC,
   CacheStatus.COALESCED,
 ]);
+/** The last millisecond that a `Date` has. */
+const timeMsMax = 8.64e15;
+/** A duration as the contract's sums can hold it. */
+const durationMsMax = 2 ** 53 - 1;
 
 export function toIndexedEvent(payload: Uint8Array): IndexedEvent {
   const event = readEvent(payload);
-  const { project, key, team, organisation, model, provider } = event;
-  const words = [operationWord(event.operation), outcomeWord(event.outcome)] as const;
   return {
     eventId: event.eventId,
     correctsEventId: event.correctsEventId,
-    timeMs: Math.floor(event.timeMs),
-    workflowRun: event.workflowRun,
-    core: [project, key, team, organisation, model, provider, ...words],
-    endUser: event.endUser,
-    labels: event.labels.sort(([a], [b]) => (a < b ? -1 : 1)),
+    timeMs: Math.max(-timeMsMax, Math.min(timeMsMax, Math.floor(event.timeMs))),
+    names: {
+      project: event.project,
+      key: event.key,
+      team: event.team,
+      organisation: event.organisation,
+      model: event.model,
+      provider: event.provider,
+      operation: operationWord(event.operation),
+      outcome: outcomeWord(event.outcome),
+      end_user: event.endUser,
+      workflow_run: event.workflowRun,
+    },
+    labels: event.labels,
     metrics: metricsOf(event),
     payload,
   };
 }
 
-function metricsOf(event: ReadEvent): Readonly<Record<Metric, bigint>> {
+function metricsOf(event: ReadEvent): Sums {
   return {
     requests: 1n,
     errors: event.outcome === Outcome.SUCCEEDED ? 0n : 1n,
@@ -63,7 +63,7 @@ function metricsOf(event: ReadEvent): Readonly<Record<Metric, bigint>> {
     reasoning_tokens: BigInt(event.reasoningTokens),
     cost: event.costNanoUsd,
     saved: event.savedNanoUsd,
-    duration_ms: BigInt(Math.round(event.durationMs)),
+    duration_ms: BigInt(Math.max(-durationMsMax, Math.min(durationMsMax, Math.round(event.durationMs)))),
     reported_cost: event.reportedNanoUsd,
     compared_cost: event.comparedNanoUsd,
   };

@@ -1,38 +1,40 @@
-import type { Width } from "./index-schema.ts";
+// Buckets of time, aligned to UTC, by their number: a number sorts and is multiplied, a date is neither.
 
-export type BucketWidth = Width | "minute";
+import { unreachable } from "../../domain/unreachable.ts";
+import type { Interval } from "./index-query.ts";
 
-/** From inclusive, to exclusive, Unix milliseconds; infinite: no bound. */
-export type TimeRange = { readonly source: BucketWidth | "event"; readonly from: number; readonly to: number };
+const widthMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
 
-export const fixedWidthMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
-
-/** Cuts a time range into whole buckets of the widest source and what is left at the edges, which the next one takes. */
-export function split(from: number, to: number, sources: readonly BucketWidth[]): readonly TimeRange[] {
-  if (from >= to) return [];
-  const [source, ...finer] = sources;
-  if (source === undefined) return [{ source: "event", from, to }];
-  const first = Number.isFinite(from) && floorTo(source, from) !== from ? nextAfter(source, from) : from;
-  const last = Number.isFinite(to) ? floorTo(source, to) : to;
-  if (first >= last) return split(from, to, finer);
-  return [...split(from, first, finer), { source, from: first, to: last }, ...split(last, to, finer)];
+/** Number of the bucket that a time lies in; that of the next bucket is one more. Without an interval all is bucket 0. */
+export function bucketOf(interval: Interval, timeMs: number): number {
+  switch (interval) {
+    case "all":
+      return 0;
+    case "minute":
+    case "hour":
+    case "day":
+      return Math.floor(timeMs / widthMs[interval]);
+    case "month": {
+      const date = new Date(timeMs);
+      return date.getUTCFullYear() * 12 + date.getUTCMonth();
+    }
+    default:
+      return unreachable(interval);
+  }
 }
 
-/** Start of the bucket that a time lies in. */
-export function floorTo(source: BucketWidth, timeMs: number): number {
-  if (source === "month") {
-    const date = new Date(timeMs);
-    return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
+/** Unix milliseconds at which a bucket begins. Without an interval the one bucket begins before all and the next after all. */
+export function startOf(interval: Interval, bucket: number): number {
+  switch (interval) {
+    case "all":
+      return bucket <= 0 ? -Infinity : Infinity;
+    case "minute":
+    case "hour":
+    case "day":
+      return bucket * widthMs[interval];
+    case "month":
+      return new Date(0).setUTCFullYear(Math.floor(bucket / 12), bucket - Math.floor(bucket / 12) * 12, 1);
+    default:
+      return unreachable(interval);
   }
-  const width = fixedWidthMs[source];
-  return Math.floor(timeMs / width) * width;
-}
-
-/** Start of the bucket that lies `count` behind the one of a time. */
-export function nextAfter(source: BucketWidth, timeMs: number, count = 1): number {
-  if (source === "month") {
-    const date = new Date(timeMs);
-    return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + count);
-  }
-  return floorTo(source, timeMs) + count * fixedWidthMs[source];
 }

@@ -22,12 +22,14 @@ import {
   WatchUsageEventsResponseSchema,
 } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
+import { unreachable } from "../../domain/unreachable.ts";
 import type { UsageLedger } from "../ledger.ts";
 import { eventsOf, foundOf, placeOf, rowsOf, tailOf } from "./answers.ts";
 import type { Dimension, IndexFilter, Interval, SumQuery, SumRow } from "./index-query.ts";
 import type { WorkerQuestion, WorkerReply, WorkerRequest } from "./index-worker.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
 import { toIndexFilter } from "./to-index-filter.ts";
+import { toQuestionCallFailure } from "./to-question-call-failure.ts";
 import type { UsageScope } from "./usage-scope.ts";
 import { allShards, askAll, type UsageSiblings } from "./usage-siblings.ts";
 import { watchShards } from "./watch-shards.ts";
@@ -98,15 +100,18 @@ export class UsageReader {
     this.#catchUp();
   }
 
-  /** Throws (rejects with) `CallFailure` INVALID_REQUEST for a dimension, interval or token that is none. */
-  async query(scope: UsageScope, request: QueryUsageRequest): Promise<QueryUsageResponse> {
+  /**
+   * Rejects with `CallFailure`: INVALID_REQUEST for a dimension, interval or token that is none, or for more groups than can
+   * be told apart; DEADLINE_EXCEEDED when it takes too long, or when `signal` aborts.
+   */
+  async query(scope: UsageScope, request: QueryUsageRequest, signal?: AbortSignal): Promise<QueryUsageResponse> {
     const filter = toIndexFilter(scope, request.filter);
     const interval = known(intervalNames, request.interval, "interval");
     const groupBy = request.groupBy.map((dimension) => known(dimensionNames, dimension, "group_by"));
     const question = { filter, groupBy, groupByLabels: request.groupByLabels, interval };
     const limit = pageSize(request.pageSize, 1_000, 10_000);
     const after = rowKey(fromPageToken(question, request.pageToken));
-    const rows = rowsOf(await this.#askAll({ kind: "sum", query: { ...question, limit, after } }));
+    const rows = rowsOf(await this.#askAll({ kind: "sum", query: { ...question, limit, after } }, signal));
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     const more = rows.length > limit && last !== undefined;
@@ -116,13 +121,17 @@ export class UsageReader {
     });
   }
 
-  /** Newest first. Rejects with `CallFailure` INVALID_REQUEST for a token that is none. */
-  async list(scope: UsageScope, request: ListUsageEventsRequest): Promise<ListUsageEventsResponse> {
+  /** Newest first. Rejects with `CallFailure`: INVALID_REQUEST for a token that is none, and as `query` does. */
+  async list(
+    scope: UsageScope,
+    request: ListUsageEventsRequest,
+    signal?: AbortSignal,
+  ): Promise<ListUsageEventsResponse> {
     const filter = toIndexFilter(scope, request.filter);
     const limit = pageSize(request.pageSize, 100, 1_000);
     const [timeMs, place] = fromPageToken(filter, request.pageToken) ?? [];
     const before = timeMs === undefined ? undefined : { timeMs: Number(timeMs), place: BigInt(String(place)) };
-    const events = eventsOf(await this.#askAll({ kind: "list", query: { filter, limit, before } }));
+    const events = eventsOf(await this.#askAll({ kind: "list", query: { filter, limit, before } }, signal));
     const page = events.slice(0, limit);
     const last = page.at(-1);
     const more = events.length > limit && last !== undefined;
@@ -200,8 +209,8 @@ export class UsageReader {
     return this.#ask(question);
   }
 
-  #askAll(question: Parameters<typeof askAll>[0]): Promise<unknown> {
-    return askAll(question, this.#options.siblings, (own) => this.#ask(own));
+  #askAll(question: Parameters<typeof askAll>[0], signal: AbortSignal | undefined): Promise<unknown> {
+    return askAll(question, this.#options.siblings, (own) => this.#ask(own, signal));
   }
 
   async *#watchAll(siblings: UsageSiblings, filter: IndexFilter, cursor: string, signal: AbortSignal) {
@@ -223,7 +232,7 @@ export class UsageReader {
     });
   }
 
-  #ask(question: WorkerQuestion): Promise<unknown> {
+  #ask(question: WorkerQuestion, signal?: AbortSignal): Promise<unknown> {
     if (this.#closed || this.#waiting.size >= waitingMax) {
       const message = this.#closed ? "the gateway is stopping" : "too many questions about usage are waiting";
       return Promise.reject(
@@ -232,11 +241,17 @@ export class UsageReader {
     }
     const id = this.#nextId;
     this.#nextId += 1;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      const request: WorkerRequest = { id, segments: this.#ledger.segments, question };
-      this.#started().postMessage(request);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, { resolve, reject });
+    this.#send({ kind: "ask", id, segments: this.#ledger.segments, question });
+    const giveUp = (): void => this.#send({ kind: "give-up", id });
+    signal?.addEventListener("abort", giveUp);
+    if (signal?.aborted === true) giveUp();
+    return promise.finally(() => signal?.removeEventListener("abort", giveUp));
+  }
+
+  #send(request: WorkerRequest): void {
+    this.#started().postMessage(request);
   }
 
   #started(): Worker {
@@ -258,12 +273,20 @@ export class UsageReader {
     const waiting = this.#waiting.get(reply.id);
     if (waiting === undefined) return;
     this.#waiting.delete(reply.id);
-    if (reply.kind === "failure") {
-      waiting.reject(new CallFailure(ErrorReason.INTERNAL, "the usage index failed", { cause: reply.message }));
-      return;
+    switch (reply.kind) {
+      case "answer":
+        this.#ordinal = reply.ordinal;
+        waiting.resolve(reply.answer);
+        return;
+      case "refusal":
+        waiting.reject(toQuestionCallFailure(reply.because, reply.source));
+        return;
+      case "failure":
+        waiting.reject(new CallFailure(ErrorReason.INTERNAL, "the usage index failed", { cause: reply.message }));
+        return;
+      default:
+        unreachable(reply);
     }
-    this.#ordinal = reply.ordinal;
-    waiting.resolve(reply.answer);
   }
 
   /** The next question starts another thread. */
