@@ -46,8 +46,9 @@ export interface ModelQueries {
 }
 
 export interface UsageQueries {
-  query(caller: Caller, request: QueryUsageRequest): Later<QueryUsageResponse>;
-  list(caller: Caller, request: ListUsageEventsRequest): Later<ListUsageEventsResponse>;
+  /** Both give up when `signal` aborts. */
+  query(caller: Caller, request: QueryUsageRequest, signal: AbortSignal): Later<QueryUsageResponse>;
+  list(caller: Caller, request: ListUsageEventsRequest, signal: AbortSignal): Later<ListUsageEventsResponse>;
   /** Ends when `signal` aborts. */
   watch(caller: Caller, request: WatchUsageEventsRequest, signal: AbortSignal): AsyncIterable<WatchUsageEventsResponse>;
 }

@@ -27,9 +27,10 @@ export function openUsageQueries(
   shared?.onAsk((question) => reader.ask(question));
   return {
     queries: {
-      query: (caller, request) =>
-        reader.query(scopeOf(caller), { ...request, filter: filterOf(caller, request.filter) }),
-      list: (caller, request) => reader.list(scopeOf(caller), { ...request, filter: filterOf(caller, request.filter) }),
+      query: (caller, request, signal) =>
+        reader.query(scopeOf(caller), { ...request, filter: filterOf(caller, request.filter) }, signal),
+      list: (caller, request, signal) =>
+        reader.list(scopeOf(caller), { ...request, filter: filterOf(caller, request.filter) }, signal),
       watch: (caller, request, signal) =>
         reader.watch(scopeOf(caller), { ...request, filter: filterOf(caller, request.filter) }, signal),
     },

@@ -14,25 +14,15 @@ export function* findNewest(
   source: EventSource,
 ): Generator<undefined, readonly FoundEvent[], undefined> {
   const matching = matcher(filter, source);
-  const beforeMs = before?.timeMs ?? Infinity;
-  const found: FoundEvent[] = [];
-  let oldestMs = -Infinity;
-  const keepNewest = (): void => {
-    found.sort(byNewest).splice(limit + 1);
-    if (found.length > limit) oldestMs = found.at(-1)?.timeMs ?? oldestMs;
-  };
+  const newest = new Newest(limit + 1, before);
   for (const block of [...source.blocks].sort((a, b) => b.lastMs - a.lastMs)) {
-    if (block.lastMs < oldestMs) break;
-    if (block.firstMs > beforeMs) continue;
-    for (const event of matching(block, "backwards")) {
-      if (event.timeMs < oldestMs || (before !== undefined && byNewest(event, before) <= 0)) continue;
-      found.push(event);
-      if (found.length > 4 * (limit + 1)) keepNewest();
-    }
-    keepNewest();
+    if (!newest.mayTake(block.lastMs)) break;
+    if (before !== undefined && block.firstMs > before.timeMs) continue;
+    for (const event of matching(block, "backwards")) newest.add(event);
+    newest.cut();
     yield;
   }
-  return found;
+  return newest.cut();
 }
 
 /** In the order of the journal, at most `limit`. */
@@ -52,6 +42,41 @@ export function* findNext(
     yield;
   }
   return found;
+}
+
+/** The newest events of those that it was given, without holding all of them. */
+class Newest {
+  readonly #count: number;
+  readonly #before: FoundEvent | undefined;
+  #found: FoundEvent[] = [];
+  #oldestMs = -Infinity;
+
+  constructor(count: number, before: FoundEvent | undefined) {
+    this.#count = count;
+    this.#before = before;
+  }
+
+  /** False: an event of this time is older than all that are wanted. */
+  mayTake(timeMs: number): boolean {
+    return timeMs >= this.#oldestMs;
+  }
+
+  add(event: FoundEvent): void {
+    if (!this.mayTake(event.timeMs)) return;
+    if (this.#before !== undefined && byNewest(event, this.#before) <= 0) return;
+    this.#found.push(event);
+    if (this.#found.length > 4 * this.#count) this.cut();
+  }
+
+  /** What it keeps, in order. */
+  cut(): readonly FoundEvent[] {
+    this.#found.sort(byNewest);
+    if (this.#found.length >= this.#count) {
+      this.#found.length = this.#count;
+      this.#oldestMs = this.#found.at(-1)?.timeMs ?? this.#oldestMs;
+    }
+    return this.#found;
+  }
 }
 
 function byNewest(left: FoundEvent, right: FoundEvent): number {

@@ -2,6 +2,7 @@
 // broken or of another version is thrown away and made again. Synchronous: lives in a thread of its own.
 import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { blockRowsUsual } from "./block.ts";
 import { ColumnBlocks } from "./column-blocks.ts";
 import { type FoundEvent, findNewest, findNext } from "./find-events.ts";
 import {
@@ -46,27 +47,29 @@ export class IndexDatabase {
   readonly #names: NameBook;
   readonly #blocks: ColumnBlocks;
   readonly #scratch = createScanScratch();
-  #open = new OpenBlock();
+  readonly #blockRows: number;
+  #open: OpenBlock;
   /** Added to the ordinals of a journal that was begun anew, so that places go on. */
   #ordinalBase: number;
   #cursor: IndexCursor | undefined;
 
-  /** Opens the file; one that cannot be used is made anew, since the journal has what it held. */
-  static open(path: string): IndexDatabase {
+  /** Opens the file, with so many events to a block; one that cannot be used is made anew, since the journal has what it held. */
+  static open(path: string, blockRows = blockRowsUsual): IndexDatabase {
     try {
-      return new IndexDatabase(path);
+      return new IndexDatabase(path, blockRows);
     } catch {
-      return IndexDatabase.openAnew(path); // Broken, or of another version: which of the two makes no difference.
+      return IndexDatabase.openAnew(path, blockRows); // Broken, or of another version: which of the two makes no difference.
     }
   }
 
   /** Throws the file away. */
-  static openAnew(path: string): IndexDatabase {
+  static openAnew(path: string, blockRows = blockRowsUsual): IndexDatabase {
     for (const suffix of ["", "-wal", "-shm"]) rmSync(`${path}${suffix}`, { force: true });
-    return new IndexDatabase(path);
+    return new IndexDatabase(path, blockRows);
   }
 
-  private constructor(path: string) {
+  private constructor(path: string, blockRows: number) {
+    this.#blockRows = blockRows;
     closeSync(openSync(path, "a", 0o640)); // SQLite would make the file readable by everybody.
     const database = new DatabaseSync(path);
     this.#database = database;
@@ -92,7 +95,7 @@ export class IndexDatabase {
       this.#whereabouts.setReadBigInts(true);
       this.#names = new NameBook(database);
       this.#blocks = new ColumnBlocks(database);
-      this.#reopenBlock();
+      this.#open = this.#reopenedBlock();
     } catch (error) {
       database.close();
       throw error;
@@ -121,7 +124,7 @@ export class IndexDatabase {
       this.#database.exec("ROLLBACK");
       this.#names.forget();
       this.#blocks.reload();
-      this.#reopenBlock();
+      this.#open = this.#reopenedBlock();
       throw error;
     }
     this.#cursor = cursor;
@@ -176,7 +179,7 @@ export class IndexDatabase {
     this.#insertPayload.run(place, event.payload);
     if (!this.#open.hasRoomFor(place)) {
       this.#blocks.add(this.#open);
-      this.#open = new OpenBlock();
+      this.#open = new OpenBlock(this.#blockRows);
     }
     this.#open.append(this.#rowOf(event, place));
     if (event.correctsEventId !== "") this.#replace(event.correctsEventId, place);
@@ -187,18 +190,18 @@ export class IndexDatabase {
     const place = this.#placeOf.get(eventId)?.["place"];
     if (typeof place !== "bigint") return;
     this.#setReplaced.run(correction, eventId);
-    this.#takeOut(place, correction);
+    this.#open.append(this.#takingOut(place, correction));
   }
 
-  /** The row stands beside the correction, at the time of the event that it takes out. */
-  #takeOut(place: bigint, correction: bigint): void {
+  /** Stands beside the correction, and at the time and under the names of the event that it takes out of the sums. */
+  #takingOut(place: bigint, correction: bigint): BlockRow {
     const row = this.#rowOf(toIndexedEvent(this.#payloadAt(place)), correction);
-    this.#open.append({ ...row, metrics: mapMetrics((name) => -row.metrics[name]) });
+    return { ...row, metrics: mapMetrics((name) => -row.metrics[name]) };
   }
 
-  /** Fills the newest block, which is in memory only, with the events that lie behind those that are full. */
-  #reopenBlock(): void {
-    this.#open = new OpenBlock();
+  /** The newest block, which is in memory only, from the bytes of the events that lie behind the blocks that are full. */
+  #reopenedBlock(): OpenBlock {
+    const open = new OpenBlock(this.#blockRows);
     const after = this.#blocks.all.at(-1)?.lastPlace ?? -1n;
     const replaced = this.#database.prepare("SELECT place, replaced_by FROM event WHERE replaced_by > ?");
     replaced.setReadBigInts(true);
@@ -207,11 +210,12 @@ export class IndexDatabase {
     newest.setReadBigInts(true);
     for (const { place, payload } of newest.iterate(after)) {
       if (typeof place !== "bigint" || !(payload instanceof Uint8Array)) throw badRow();
-      this.#open.append(this.#rowOf(toIndexedEvent(payload), place));
+      open.append(this.#rowOf(toIndexedEvent(payload), place));
       for (const row of byCorrection.get(place) ?? []) {
-        if (typeof row["place"] === "bigint") this.#takeOut(row["place"], place);
+        if (typeof row["place"] === "bigint") open.append(this.#takingOut(row["place"], place));
       }
     }
+    return open;
   }
 
   #rowOf({ timeMs, names, labels, metrics }: IndexedEvent, place: bigint): BlockRow {

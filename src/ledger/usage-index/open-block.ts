@@ -1,5 +1,5 @@
 // The newest block, which still grows: in memory only, since the bytes of its events are enough to make it again.
-import { type Block, blockRowsMax, blockRowsUsual } from "./block.ts";
+import { type Block, rowsOfEventMax } from "./block.ts";
 import { plainColumn } from "./column.ts";
 import { mapMetrics, metrics, type Sums } from "./index-query.ts";
 import {
@@ -26,7 +26,8 @@ const labelsUsual = 64;
 const amountMax = 1n << 52n;
 
 export class OpenBlock {
-  readonly #columns = new Map<Source, Float64Array>(fixedSources.map((source) => [source, newColumn()]));
+  readonly #rowsUsual: number;
+  readonly #columns: Map<Source, Float64Array>;
   #rows = 0;
   #labels = 0;
   #firstMs = Infinity;
@@ -34,14 +35,16 @@ export class OpenBlock {
   #firstPlace = 0n;
   #lastPlace = 0n;
 
-  get rows(): number {
-    return this.#rows;
+  /** It is full when it has so many rows, at most `blockRowsUsual`. */
+  constructor(rowsUsual: number) {
+    this.#rowsUsual = rowsUsual;
+    this.#columns = new Map(fixedSources.map((source) => [source, this.#newColumn()]));
   }
 
   /** Asked between two events: their rows stay together. */
   hasRoomFor(place: bigint): boolean {
     const isNear = this.#rows === 0 || place - this.#firstPlace < amountMax;
-    return this.#rows < blockRowsUsual && this.#labels <= labelsUsual && isNear;
+    return this.#rows < this.#rowsUsual && this.#labels <= labelsUsual && isNear;
   }
 
   append(row: BlockRow): void {
@@ -76,7 +79,7 @@ export class OpenBlock {
   }
 
   #append({ timeMs, place, names, labels }: BlockRow, amounts: Sums): void {
-    if (this.#rows >= blockRowsMax) throw new Error("a block of the usage index is full");
+    if (this.#rows >= this.#rowsUsual + rowsOfEventMax) throw new Error("a block of the usage index is full");
     if (this.#rows === 0) this.#firstPlace = place;
     this.#lastPlace = place;
     this.#firstMs = Math.min(this.#firstMs, timeMs);
@@ -96,17 +99,17 @@ export class OpenBlock {
 
   #putLabel(source: LabelSource, valueId: number): void {
     if (!this.#columns.has(source)) {
-      this.#columns.set(source, newColumn());
+      this.#columns.set(source, this.#newColumn());
       this.#labels += 1;
     }
     this.#put(source, valueId);
+  }
+
+  #newColumn(): Float64Array {
+    return new Float64Array(this.#rowsUsual + rowsOfEventMax);
   }
 }
 
 function isWithin(amount: bigint): boolean {
   return -amountMax <= amount && amount <= amountMax;
-}
-
-function newColumn(): Float64Array {
-  return new Float64Array(blockRowsMax);
 }

@@ -11,9 +11,11 @@ import type { ServiceCalls } from "./service-calls.ts";
 
 export function registerUsageService(router: ConnectRouter, { usage }: Services, calls: ServiceCalls): void {
   router.service(UsageService, {
-    queryUsage: calls.unary(QueryUsageRequestSchema, "usage", (caller, request) => usage.query(caller, request)),
-    listUsageEvents: calls.unary(ListUsageEventsRequestSchema, "usage", (caller, request) =>
-      usage.list(caller, request),
+    queryUsage: calls.unary(QueryUsageRequestSchema, "usage", (caller, request, signal) =>
+      usage.query(caller, request, signal),
+    ),
+    listUsageEvents: calls.unary(ListUsageEventsRequestSchema, "usage", (caller, request, signal) =>
+      usage.list(caller, request, signal),
     ),
     watchUsageEvents: calls.serverStream(WatchUsageEventsRequestSchema, "usage", (caller, request, signal) =>
       usage.watch(caller, request, signal),

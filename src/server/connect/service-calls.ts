@@ -24,11 +24,11 @@ export class ServiceCalls {
     this.#drainSignal = drainSignal;
   }
 
-  /** A handler for connect-node. */
+  /** A handler for connect-node. `signal` aborts when the caller has gone or its deadline has passed, and after the answer. */
   unary<Input extends DescMessage, Response>(
     input: Input,
     role: CallerRole,
-    answer: (caller: Caller, request: MessageShape<Input>) => Response | Promise<Response>,
+    answer: (caller: Caller, request: MessageShape<Input>, signal: AbortSignal) => Response | Promise<Response>,
   ): (request: MessageShape<Input>, context: HandlerContext) => Promise<Response> {
     const rules = compileRules(input);
     return async (request, context) => {
@@ -36,7 +36,7 @@ export class ServiceCalls {
         const caller = await this.#authenticate(context, role);
         const message = messageOf(input, context.values.get(preparedCallKey), request);
         assertKept(rules(message));
-        return await answer(caller, message);
+        return await answer(caller, message, context.signal);
       } catch (error) {
         throw this.toError(error);
       }
