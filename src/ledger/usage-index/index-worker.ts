@@ -51,7 +51,7 @@ const turns = new QuestionTurns();
 
 parentPort?.on("message", (request: WorkerRequest) => {
   if (request.kind === "give-up") turns.giveUp(request.id);
-  else reply(request.id, request.segments, request.question);
+  else void reply(request.id, request.segments, request.question);
 });
 
 async function reply(id: number, segments: readonly DurableSegment[], question: WorkerQuestion): Promise<void> {
