@@ -19,6 +19,8 @@ export type GatewayOptions = {
   readonly server?: string | undefined;
   /** Ids of projects; default: search and other. */
   readonly projects?: readonly string[] | undefined;
+  /** What the team of the projects allows, e.g. "providers: [claude]"; default: everything. */
+  readonly teamGrant?: string | undefined;
   /** More words of the command line. */
   readonly args?: readonly string[] | undefined;
 };
@@ -85,7 +87,7 @@ server: ${options.server ?? "{ listen: 127.0.0.1:0, drain_timeout: 5s }"}
 data_dir: ./data
 tenants:
   organisations: [{ id: acme }]
-  teams: [{ id: platform, organisation: acme }]
+  teams: [{ id: platform, organisation: acme${options.teamGrant === undefined ? "" : `, ${options.teamGrant}`} }]
   projects: [${(options.projects ?? ["search", "other"]).map((id) => `{ id: ${id}, team: platform }`).join(", ")}]
 ${keys}
 ${options.yaml}

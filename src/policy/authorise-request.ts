@@ -1,5 +1,4 @@
 // What one request of a caller may hold, ask for and weigh, whichever target serves it.
-
 import { create } from "@bufbuild/protobuf";
 import { type CompleteRequest, ErrorReason, Modality, type Part, SamplingParamsSchema } from "../contract.ts";
 import { CallFailure, type FieldViolation } from "../domain/call-failure.ts";

@@ -31,20 +31,7 @@ let client: TestClient;
 
 beforeAll(async () => {
   simulator = await startSimulator();
-  const key = "credentials: { api_key: { env: TEST_PROVIDER_KEY } }";
-  gateway = await startGateway({
-    keys: keysFor(),
-    yaml: `
-providers:
-  - { id: sim, kind: openai, base_url: "${simulator.url}", ${key} }
-  - { id: claude, kind: anthropic, base_url: "${simulator.url}", ${key} }
-models:
-  - { id: both, targets: [{ provider: sim, model: sim-small, region: us }, { provider: claude, model: sim-small, region: eu }] }
-  - { id: failing, targets: [{ provider: claude, model: sim-fail-500 }], fallback_models: [only-sim] }
-  - { id: only-sim, targets: [{ provider: sim, model: sim-small }] }
-usage: { journal: { durability: os } }
-`,
-  });
+  gateway = await startGateway({ keys: keysFor(), yaml: yaml() });
   client = new TestClient(gateway.port);
 });
 
@@ -53,6 +40,20 @@ afterAll(async () => {
   await stopGateways();
   await simulator?.close();
 });
+
+function yaml(): string {
+  const key = "credentials: { api_key: { env: TEST_PROVIDER_KEY } }";
+  return `
+providers:
+  - { id: sim, kind: openai, base_url: "${simulator.url}", ${key} }
+  - { id: claude, kind: anthropic, base_url: "${simulator.url}", ${key} }
+models:
+  - { id: both, targets: [{ provider: sim, model: sim-small, region: us }, { provider: claude, model: sim-small, region: eu }] }
+  - { id: failing, targets: [{ provider: claude, model: sim-fail-500 }], fallback_models: [only-sim] }
+  - { id: only-sim, targets: [{ provider: sim, model: sim-small }] }
+usage: { journal: { durability: os } }
+`;
+}
 
 const asAdmin = { secret: adminSecret };
 type KeyInit = Parameters<typeof client.unary<typeof createKey.input, typeof createKey.output>>[1]["key"];
@@ -210,5 +211,23 @@ describe("an administrator whose own key is limited", () => {
     expect(await Promise.all(attempts.map(failureOf))).toEqual(attempts.map(() => refused));
     const read = await client.unary(getKey, { keyId }, { secret: platformSecret });
     expect(read.key).toMatchObject(own);
+  });
+});
+
+describe("a team that lists providers", () => {
+  it("keeps every key of its projects to them, also those that an administrator makes without a list", async () => {
+    const narrow = await startGateway({ keys: keysFor(), yaml: yaml(), teamGrant: "providers: [claude]" });
+    const narrowClient = new TestClient(narrow.port);
+    try {
+      const { secret } = await narrowClient.unary(createKey, { key: { allowedProviders: ["sim", "claude"] } }, asAdmin);
+      for (const call of [asAdmin, { secret }]) {
+        const { attempts } = await narrowClient.unary(complete, ask("both"), call);
+        expect(attempts.map(({ targetId }) => targetId)).toEqual(["claude/sim-small"]);
+        expect(await failureOf(narrowClient.unary(complete, ask("only-sim"), call))).toEqual(notAllowed);
+      }
+      await narrowClient.unary(createKey, { key: {} }, asAdmin);
+    } finally {
+      narrowClient.close();
+    }
   });
 });

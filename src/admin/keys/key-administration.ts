@@ -9,6 +9,7 @@ import { CallFailure } from "../../domain/call-failure.ts";
 import { isWithinGrant } from "../../domain/grant.ts";
 import type { Caller } from "../../domain/principal.ts";
 import type { KeyDirectory } from "../../policy/key-directory.ts";
+import { createTenancyIndex, inTenancy, noTenancy, type TenancyIndex } from "../../policy/tenancy.ts";
 import type { ObjectStore, StoredObject } from "../../state/objects/object-store.ts";
 import type { AuditKind, AuditTrail } from "../audit/audit-trail.ts";
 import { changeObject, replaceObject } from "../change-object.ts";
@@ -67,9 +68,11 @@ export class KeyAdministration {
   readonly #parts: KeyAdministrationParts;
   readonly #created = new CreateMemory<adminKeys.CreateKeyResponse>();
   readonly #configKeys: ReadonlyMap<string, KeyConfig>;
+  readonly #tenancy: TenancyIndex;
 
   constructor(parts: KeyAdministrationParts) {
     this.#parts = parts;
+    this.#tenancy = createTenancyIndex(parts.tenants);
     this.#configKeys = new Map(parts.configKeys.map((key) => [key.id, key]));
   }
 
@@ -224,7 +227,9 @@ export class KeyAdministration {
 
   /** Nobody makes or takes over a key that may more than itself. */
   #assertMayGive(caller: Caller, key: adminKeys.Key): void {
-    const isOwn = !toRoles(key.allowedMethods).includes("platform") && isWithinGrant(toGrant(key), caller);
+    // What the key's tenants do not allow it cannot do, and need not leave out itself.
+    const grant = inTenancy(this.#tenancy.get(key.projectId) ?? noTenancy, toGrant(key));
+    const isOwn = !toRoles(key.allowedMethods).includes("platform") && isWithinGrant(grant, caller);
     if (isPlatform(caller) || isOwn) return;
     this.#denied(caller, `key/${key.keyId}`);
     throw new CallFailure(ErrorReason.PERMISSION_DENIED, "the credential does not allow such a key");
