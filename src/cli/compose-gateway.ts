@@ -55,6 +55,7 @@ import { createPooledRandom } from "./compose/pooled-random.ts";
 import type { AttemptPrices } from "./compose/price-attempt.ts";
 import { readCertificates } from "./compose/read-certificates.ts";
 import { readPriceOverrides } from "./compose/read-price-overrides.ts";
+import { RefusedHandshakes } from "./compose/refused-handshakes.ts";
 import { RefusedKeys } from "./compose/refused-keys.ts";
 import { repriceLost } from "./compose/reprice-lost.ts";
 import type { SharedParts } from "./compose/shared-parts.ts";
@@ -191,7 +192,8 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
   };
   const { rememberMs, resumeWindowMs } = config.replay;
   const gateway = new CompletionGateway(parts, { ...defaultReplayLimits, rememberMs, resumeWindowMs });
-  addGauges(metrics, { ledger, publisher, router, gateway, log, clock, refusedKeys, sharedCalls });
+  const refusedHandshakes = new RefusedHandshakes(audit);
+  addGauges(metrics, { ledger, publisher, router, gateway, log, clock, refusedKeys, refusedHandshakes, sharedCalls });
   const models = new ModelDirectory({
     router,
     providers,
@@ -246,6 +248,7 @@ export async function composeGateway(written: Config, options: ComposeOptions): 
     metrics: { text: shared?.metricsPage ?? metrics.format, contentType: metricsContentType },
     isReady: () => ledger.figures.poisoned === 0 && shared?.isReady() !== false,
     onRefused: auditRefusedRequest(audit),
+    onHandshakeRefused: (because) => refusedHandshakes.tell(because),
   }).catch(async (error: unknown) => {
     await closeParts(0); // What stays open would keep the process alive, without a port.
     throw error;

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer } from "node:tls";
 import { answerClientError } from "./answer-client-error.ts";
 import { type ConnectionSource, createListener } from "./connection-source.ts";
+import { type HandshakeRefusal, toHandshakeRefusal } from "./handshake-refusal.ts";
 import { Connection, type RequestHandler } from "./http2/connection.ts";
 import { sniff } from "./sniff.ts";
 
@@ -66,6 +67,8 @@ export type PortHandlers = {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
   /** What came is no request, e.g. two bodies in one; it was refused before any method. Must not throw. */
   readonly onMalformed: () => void;
+  /** A client got no TLS connection, or spoke no TLS on a port that takes nothing else. Must not throw. */
+  readonly onHandshakeRefused: (because: HandshakeRefusal) => void;
   /** The drain time is over: end what still runs, now. */
   readonly onDrained: () => void;
 };
@@ -141,6 +144,7 @@ export class Port {
     sniff(socket, this.#timeouts.firstByteMs, (protocol) => {
       this.#strangers.delete(socket);
       if (this.#isClosing || (protocol === "tls") !== (this.#tls !== undefined)) {
+        if (!this.#isClosing && this.#tls !== undefined) this.#handlers.onHandshakeRefused("not-spoken");
         refuse(socket, protocol);
       } else if (this.#tls !== undefined) {
         this.#tls.emit("connection", socket);
@@ -163,7 +167,9 @@ export class Port {
       this.#serve(socket, socket.alpnProtocol === "h2");
     });
     // A failed handshake has closed its socket.
-    server.on("tlsClientError", () => undefined);
+    server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
+      if (!this.#isClosing) this.#handlers.onHandshakeRefused(toHandshakeRefusal(error, socket));
+    });
     return server;
   }
 

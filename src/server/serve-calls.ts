@@ -9,6 +9,7 @@ import { createConnectListener } from "./connect/create-connect-listener.ts";
 import { GrpcCalls } from "./grpc/grpc-calls.ts";
 import type { GrpcMethod } from "./grpc/grpc-method.ts";
 import { GrpcReply } from "./grpc/grpc-reply.ts";
+import type { HandshakeRefusal } from "./handshake-refusal.ts";
 import { registerHealth } from "./health.ts";
 import { answerHttp, type MetricsSource, sendText } from "./http-endpoints.ts";
 import type { RequestHandler } from "./http2/connection.ts";
@@ -35,6 +36,8 @@ export type ServerHooks = {
   readonly isReady: () => boolean;
   /** What came was refused before any method saw it: no request, or one with too many headers. Must not throw. */
   readonly onRefused?: ((because: "malformed" | "headers-too-large") => void) | undefined;
+  /** A client got no TLS connection. Must not throw. */
+  readonly onHandshakeRefused?: ((because: HandshakeRefusal) => void) | undefined;
 };
 
 export interface RunningServer {
@@ -67,7 +70,7 @@ export type ServedCalls = {
 export async function serveCalls(
   options: ServerOptions,
   { grpcMethods, gateway, register }: ServedCalls,
-  { logger, metrics, isReady, onRefused }: ServerHooks,
+  { logger, metrics, isReady, onRefused, onHandshakeRefused }: ServerHooks,
 ): Promise<RunningServer> {
   const state = new ServingState(isReady);
   const shutdown = new AbortController();
@@ -106,7 +109,13 @@ export async function serveCalls(
   };
 
   const onMalformed = () => onRefused?.("malformed");
-  const port = new Port(options, { onRequest, onStream, onMalformed, onDrained });
+  const port = new Port(options, {
+    onRequest,
+    onStream,
+    onMalformed,
+    onHandshakeRefused: (because) => onHandshakeRefused?.(because),
+    onDrained,
+  });
   const bound = await port.listen();
   return {
     address: bound.address,

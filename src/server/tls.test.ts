@@ -1,9 +1,12 @@
+import { connect as connectTcp } from "node:net";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { InferenceService, Role } from "../contract.ts";
+import type { HandshakeRefusal } from "./handshake-refusal.ts";
 import { readUris } from "./peer-certificate.ts";
-import { makeCertificate } from "./testing/make-certificate.ts";
+import { type Certified, makeCertificate } from "./testing/make-certificate.ts";
 import { startTestServer, type TestServer } from "./testing/start-test-server.ts";
 
 const authority = makeCertificate("test authority");
@@ -95,6 +98,51 @@ describe("TLS", () => {
     expect(test.gateway.calls).toEqual([]);
   });
 });
+
+describe("a client that gets no TLS connection", () => {
+  const day = 86_400_000;
+  const expired = makeCertificate("client", authority, undefined, Date.now() - 3 * day);
+  const early = makeCertificate("client", authority, undefined, Date.now() + day);
+  const ofStranger = makeCertificate("client", stranger);
+
+  it.each<[string, ConnectionOptions, HandshakeRefusal]>([
+    ["without a certificate", {}, "client-certificate-missing"],
+    ["with an expired one", identityOf(expired), "client-certificate-expired"],
+    ["with one that holds later", identityOf(early), "client-certificate-not-yet-valid"],
+    ["with one of another authority", identityOf(ofStranger), "client-certificate-untrusted"],
+    ["with one that it signed itself", identityOf(stranger), "client-certificate-untrusted"],
+    ["that speaks another protocol", { ...identityOf(clientIdentity), ALPNProtocols: ["spdy/3"] }, "not-spoken"],
+  ])("%s is told of, under TLS 1.2 and 1.3", async (_, options, because) => {
+    const { cert, key } = serverIdentity;
+    test = await startTestServer({ tls: { cert, key, clientCa: authority.cert } });
+    for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+      await refusedBy(test.server.port, { ...options, minVersion: version, maxVersion: version });
+    }
+    await vi.waitFor(() => expect(test?.refusedHandshakes).toEqual([because, because]));
+    expect(test.gateway.calls).toEqual([]);
+  });
+
+  it.each([
+    ["clear text", Buffer.from("GET / HTTP/1.1\r\n\r\n")],
+    ["noise in the form of TLS", Buffer.from([0x16, 3, 1, 0, 5, 1, 2, 3, 4, 5, 6])],
+  ])("that sends %s is only counted", async (_, bytes) => {
+    test = await startTestServer({ tls: { cert: serverIdentity.cert, key: serverIdentity.key } });
+    const socket = connectTcp(test.server.port, "127.0.0.1", () => socket.end(bytes));
+    socket.resume().on("error", () => undefined);
+    await vi.waitFor(() => expect(test?.refusedHandshakes).toEqual(["not-spoken"]));
+  });
+});
+
+function identityOf({ cert, key }: Certified): ConnectionOptions {
+  return { cert, key };
+}
+
+/** Until the server has closed the connection, which under TLS 1.3 the client took to be there. */
+async function refusedBy(port: number, options: ConnectionOptions): Promise<void> {
+  const socket = connectTls({ host: "127.0.0.1", port, ca: authority.cert, ALPNProtocols: ["h2"], ...options });
+  socket.resume().on("error", () => undefined);
+  await new Promise((resolve) => socket.once("close", resolve));
+}
 
 describe("readUris", () => {
   it("reads what Node prints, with commas quoted", () => {

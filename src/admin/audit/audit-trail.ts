@@ -2,6 +2,7 @@ import type { Caller } from "../../domain/principal.ts";
 
 /** What happened, as the last tokens of the subject that it is published on. */
 export type AuditKind =
+  | "connection.denied"
   | "authentication.denied"
   | "permission.denied"
   | "request.refused"
@@ -28,7 +29,7 @@ export type AuditEntry = {
   readonly caller: Pick<Caller, "projectId" | "keyId" | "service"> | undefined;
   /** What it was done to, or was refused, e.g. "key/search-prod"; "": nothing in particular. */
   readonly resource: string;
-  /** Why it was refused, as the name of the contract's reason; "" for an act. */
+  /** Why it was refused, as the name of the contract's reason, or of a fault of a client certificate; "" for an act. */
   readonly reason: string;
   /** Names of the fields that an act changed. */
   readonly fields?: readonly string[] | undefined;

@@ -7,6 +7,7 @@ import type { RoutingDesk } from "../../routing/router.ts";
 import type { ClusteredCalls } from "../../state/calls/clustered-calls.ts";
 import type { Log } from "../../telemetry/logger.ts";
 import type { GaugeDefinition, Metrics } from "../../telemetry/metrics.ts";
+import type { RefusedHandshakes } from "./refused-handshakes.ts";
 import type { RefusedKeys } from "./refused-keys.ts";
 
 export type GaugeSources = {
@@ -17,11 +18,12 @@ export type GaugeSources = {
   readonly log: Log;
   readonly clock: Clock;
   readonly refusedKeys: RefusedKeys;
+  readonly refusedHandshakes: RefusedHandshakes;
   readonly sharedCalls: ClusteredCalls | undefined;
 };
 
 export function addGauges(metrics: Metrics, sources: GaugeSources): void {
-  const { ledger, publisher, router, gateway, log, clock, refusedKeys, sharedCalls } = sources;
+  const { ledger, publisher, router, gateway, log, clock, refusedKeys, refusedHandshakes, sharedCalls } = sources;
   const gauges: readonly GaugeDefinition[] = [
     gauge("llmgateway_calls_in_flight", "Calls under way.", () => gateway.inFlight),
     gauge("llmgateway_journal_bytes", "Size of the usage journal.", () => ledger.figures.journalBytes),
@@ -59,6 +61,12 @@ export function addGauges(metrics: Metrics, sources: GaugeSources): void {
       help: "How often a provider refused one of its keys.",
       type: "counter",
       collect: () => refusedKeys.samples,
+    },
+    {
+      name: "llmgateway_tls_handshakes_refused_total",
+      help: "Clients that got no TLS connection.",
+      type: "counter",
+      collect: () => refusedHandshakes.samples,
     },
     targetGauge("llmgateway_target_available", "1 while the target may be called.", (health) =>
       health.unavailableUntilMs === undefined ? 1 : 0,

@@ -8,8 +8,16 @@ export type Certified = {
   readonly keyObject: KeyObject;
 };
 
-/** Signed by `issuer`, or by itself as an authority. `uri` goes into the alternative names beside 127.0.0.1. */
-export function makeCertificate(name: string, issuer?: Certified, uri?: string): Certified {
+/**
+ * Signed by `issuer`, or by itself as an authority. `uri` goes into the alternative names beside 127.0.0.1. It holds for 25
+ * hours from `fromMs` (Unix) on; default: an hour ago.
+ */
+export function makeCertificate(
+  name: string,
+  issuer?: Certified,
+  uri?: string,
+  fromMs = Date.now() - 3_600_000,
+): Certified {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const isAuthority = issuer === undefined;
   const toBeSigned = sequence(
@@ -18,7 +26,7 @@ export function makeCertificate(name: string, issuer?: Certified, uri?: string):
     integer(0x40000000 + Math.floor(Math.random() * 0x3fffffff)),
     ecdsaWithSha256,
     distinguishedName(issuer?.name ?? name),
-    sequence(utcTime(Date.now() - 3_600_000), utcTime(Date.now() + 86_400_000)),
+    sequence(utcTime(fromMs), utcTime(fromMs + 90_000_000)),
     distinguishedName(name),
     publicKey.export({ type: "spki", format: "der" }),
     tagged(0xa3, sequence(isAuthority ? authorityExtension : alternativeNames(uri))),

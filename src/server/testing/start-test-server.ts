@@ -11,6 +11,7 @@ import {
 } from "../../contract.ts";
 import { CallFailure } from "../../domain/call-failure.ts";
 import type { Caller } from "../../domain/principal.ts";
+import type { HandshakeRefusal } from "../handshake-refusal.ts";
 import type { RunningServer, ServerOptions } from "../serve-calls.ts";
 import { startServer } from "../server.ts";
 import type { Services } from "../services.ts";
@@ -23,6 +24,8 @@ export type TestServer = {
   readonly url: string;
   /** What was logged, as JSON lines. */
   readonly logged: string[];
+  /** Why clients got no TLS connection, one after the other. */
+  readonly refusedHandshakes: HandshakeRefusal[];
   isReady: boolean;
 };
 
@@ -39,6 +42,7 @@ const caller: Caller = {
 export async function startTestServer(options: Partial<ServerOptions> = {}): Promise<TestServer> {
   const gateway = new FakeGateway();
   const logged: string[] = [];
+  const refusedHandshakes: HandshakeRefusal[] = [];
   const log = (fields: Readonly<Record<string, unknown>>, message: string) => {
     logged.push(JSON.stringify({ ...fields, message }));
   };
@@ -89,8 +93,15 @@ export async function startTestServer(options: Partial<ServerOptions> = {}): Pro
       logger: { error: log, warn: log },
       metrics: { text: () => "calls_total 1\n", contentType: "text/plain; version=0.0.4" },
       isReady: () => test.isReady,
+      onHandshakeRefused: (because) => refusedHandshakes.push(because),
     },
   );
   const scheme = options.tls === undefined ? "http" : "https";
-  return Object.assign(test, { server, gateway, url: `${scheme}://127.0.0.1:${server.port}`, logged });
+  return Object.assign(test, {
+    server,
+    gateway,
+    url: `${scheme}://127.0.0.1:${server.port}`,
+    logged,
+    refusedHandshakes,
+  });
 }
