@@ -148,6 +148,27 @@ describe("a key that lists providers", () => {
   });
 });
 
+describe("options in a provider's own words", () => {
+  it("name no model, no tier and no longer answer behind what a key may", async () => {
+    const { secret } = await keyWith({ allowedModels: ["both"], maxOutputTokens: 5 });
+    const call = { secret };
+    const invalid = { code: grpcStatus.INVALID_ARGUMENT, reason: "INVALID_REQUEST" };
+    const forged = [{ model: "sim-large" }, { max_tokens: 1_000 }, { service_tier: "priority" }].map((options) => ({
+      providerOptions: { openai: options, sim: options },
+    }));
+    const attempts = forged.flatMap((options) => [
+      client.unary(complete, ask("both", options), call),
+      client.unary(countTokens, { request: ask("both", options) }, call),
+      client.unary(explain, { request: ask("both", options) }, call),
+      ended(client.stream(streamComplete, { start: { case: "request", value: ask("both", options) } }, call)),
+      client.unary(embed, { model: "both", inputs: [{ parts: [text] }], context: options }, call),
+      ended(client.stream(streamSpeech, { model: "both", text: "a", context: options }, call)),
+    ]);
+    expect(await Promise.all(attempts.map(failureOf))).toEqual(attempts.map(() => invalid));
+    await client.unary(complete, ask("both", { providerOptions: { openai: { verbosity: "low" } } }), call);
+  });
+});
+
 describe("a key that lists modalities and sizes", () => {
   it("may hold and ask for nothing else, and each refusal is on record", async () => {
     const { secret, keyId } = await keyWith({
