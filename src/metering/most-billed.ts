@@ -24,10 +24,12 @@ export function mostBilled(tariff: Tariff, most: MostConsumed): bigint | undefin
   const plain = priceWithTariff(usage, tariff);
   if (plain.incomplete) return undefined;
   const inputTokens = usage.inputTokens ?? 0;
+  const input = inputRates(tariff, most);
+  const output = outputRates(tariff, most);
   return (
     otherThanTokens(tariff, plain, inputTokens) +
-    atDearest(inputTokens, inputRates(tariff, most), inputTokens, linesMost.input) +
-    atDearest(usage.outputTokens ?? 0, outputRates(tariff, most), inputTokens, linesMost.output) +
+    atDearest(inputTokens, input, inputTokens, linesOf(input, linesMost.input)) +
+    atDearest(usage.outputTokens ?? 0, output, inputTokens, linesOf(output, linesMost.output)) +
     atDearest(most.toolCalls, toolRates(tariff), inputTokens, most.toolCalls)
   );
 }
@@ -68,6 +70,11 @@ function outputRates({ byMeter }: Tariff, most: MostConsumed): readonly (Rate | 
   const makesMedia = most.makesMedia || audioOutputTokens + imageOutputTokens > 0;
   const media = makesMedia ? [Meter.AUDIO_OUTPUT_TOKENS, Meter.IMAGE_OUTPUT_TOKENS] : [];
   return [Meter.OUTPUT_TOKENS, ...media].map((meter) => byMeter.get(meter));
+}
+
+/** A meter with one price has one line. */
+function linesOf(rates: readonly (Rate | undefined)[], most: number): number {
+  return rates.filter((rate) => rate !== undefined).length > 1 ? most : 1;
 }
 
 function toolRates({ byMeter, byTool }: Tariff): readonly (Rate | undefined)[] {
