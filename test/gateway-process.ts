@@ -21,6 +21,8 @@ export type GatewayOptions = {
   readonly projects?: readonly string[] | undefined;
   /** What the team of the projects allows, e.g. "providers: [claude]"; default: everything. */
   readonly teamGrant?: string | undefined;
+  /** What is run; default: the source. */
+  readonly program?: string | undefined;
   /** More words of the command line. */
   readonly args?: readonly string[] | undefined;
 };
@@ -43,7 +45,8 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "llm-gateway-"));
   const config = join(folder, "gateway.yaml");
   writeFileSync(config, toYaml(options));
-  const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", config, ...(options.args ?? [])], {
+  const program = options.program ?? "src/main.ts";
+  const child = spawn(process.execPath, [program, "serve", "--config", config, ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, TEST_PROVIDER_KEY: "sk-test-provider-key", ...options.env },
   });

@@ -87,7 +87,7 @@ export class UsageReader {
   readonly #timer: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
 
-  /** Begins to read the journal at once, in a thread of its own. */
+  /** Begins to read the journal when it is first asked, or a second later: a start has better uses for its cores. */
   constructor(ledger: UsageLedger, options: UsageReaderOptions) {
     this.#ledger = ledger;
     this.#options = options;
@@ -97,7 +97,6 @@ export class UsageReader {
     });
     this.#timer = setInterval(() => this.#catchUp(), catchUpMs);
     this.#timer.unref();
-    this.#catchUp();
   }
 
   /**
