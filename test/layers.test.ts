@@ -91,10 +91,10 @@ describe("the layers of the source tree", () => {
   });
 
   it("keep one provider from knowing another, but for the shared dialects", () => {
-    const shared = ["compatible", "registry.ts"];
+    const shared = ["compatible", "load-provider.ts"];
     const strays = imports.filter(({ from, to }) => {
       const [, own] = from.split(sep);
-      if (folderOf(from) !== "providers" || own === undefined || own === "registry.ts" || !to.startsWith("."))
+      if (folderOf(from) !== "providers" || own === undefined || own === "load-provider.ts" || !to.startsWith("."))
         return false;
       const [folder, other] = relative(source, join(source, dirname(from), to)).split(sep);
       return (
