@@ -1,6 +1,6 @@
 // What a credential, or the tenant that it belongs to, lets a call be. A caller has what all of them allow.
 
-export type Modality = "text" | "image" | "audio" | "video" | "document" | "embedding";
+import type { ModalityName } from "./modality.ts";
 
 /** Absent: all, or not limited. */
 export type Grant = {
@@ -9,9 +9,9 @@ export type Grant = {
   /** Providers that may serve, by id, kind or OpenTelemetry name in lower case, perhaps with "*" at the end. */
   readonly providers?: readonly string[] | undefined;
   /** What a request may hold. */
-  readonly inputModalities?: readonly Modality[] | undefined;
+  readonly inputModalities?: readonly ModalityName[] | undefined;
   /** What a request may ask for. */
-  readonly outputModalities?: readonly Modality[] | undefined;
+  readonly outputModalities?: readonly ModalityName[] | undefined;
   /** Most input tokens of a call, by the estimate that limits and budgets go by. */
   readonly inputTokensMax?: number | undefined;
   /** Most output tokens of a call. */

@@ -10,13 +10,14 @@ import {
   type ListModelsRequest,
   type ListModelsResponse,
   ListModelsResponseSchema,
-  Modality,
+  type Modality,
   type Model,
   ModelSchema,
   ModelState,
   Operation,
 } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
+import { modalityByName } from "../domain/modality.ts";
 import type { Caller } from "../domain/principal.ts";
 import type { ModelFacts, ModelOperation, Target } from "../domain/target.ts";
 import { authoriseMethod, mayUseModel, modelRefusal } from "../policy/authorise.ts";
@@ -126,19 +127,11 @@ function least(values: readonly (number | undefined)[]): number | undefined {
   return values.reduce((low, value) => (low === undefined || value === undefined ? undefined : Math.min(low, value)));
 }
 
-const modalityByName: Readonly<Record<string, Modality>> = {
-  text: Modality.TEXT,
-  image: Modality.IMAGE,
-  audio: Modality.AUDIO,
-  video: Modality.VIDEO,
-  document: Modality.DOCUMENT,
-  embedding: Modality.EMBEDDING,
-};
-
 function modalitiesOf(lists: readonly (readonly string[] | undefined)[]): Modality[] {
   const [first, ...rest] = lists.map((list) => list ?? ["text"]);
   const common = (first ?? []).filter((name) => rest.every((list) => list.includes(name)));
-  return common.map((name) => modalityByName[name]).filter((modality) => modality !== undefined);
+  const byName: Readonly<Record<string, Modality>> = modalityByName;
+  return common.map((name) => byName[name]).filter((modality) => modality !== undefined);
 }
 
 const operationTable: readonly (readonly [ModelOperation, readonly Operation[]])[] = [

@@ -1,8 +1,8 @@
 // What one request of a caller may hold, ask for and weigh, whichever target serves it.
 import { create } from "@bufbuild/protobuf";
-import { type CompleteRequest, ErrorReason, Modality, type Part, SamplingParamsSchema } from "../contract.ts";
+import { type CompleteRequest, ErrorReason, type Part, SamplingParamsSchema } from "../contract.ts";
 import { CallFailure, type FieldViolation } from "../domain/call-failure.ts";
-import type { Modality as ModalityName } from "../domain/grant.ts";
+import { type ModalityName, nameByModality } from "../domain/modality.ts";
 import type { Caller } from "../domain/principal.ts";
 
 /** What methods make that are not chat; chat makes what it is asked for. */
@@ -10,16 +10,6 @@ const outputByMethod: Readonly<Record<string, readonly ModalityName[]>> = {
   Embed: ["embedding"],
   GenerateImages: ["image"],
   StreamSpeech: ["audio"],
-};
-
-const nameByModality: Readonly<Record<Modality, ModalityName | "unknown">> = {
-  [Modality.UNSPECIFIED]: "unknown",
-  [Modality.TEXT]: "text",
-  [Modality.IMAGE]: "image",
-  [Modality.AUDIO]: "audio",
-  [Modality.VIDEO]: "video",
-  [Modality.DOCUMENT]: "document",
-  [Modality.EMBEDDING]: "embedding",
 };
 
 /**
@@ -58,7 +48,7 @@ function outputOf(request: CompleteRequest, method: string): readonly (ModalityN
   if (made !== undefined) return made;
   return request.outputModalities.length === 0
     ? ["text"]
-    : request.outputModalities.map((one) => nameByModality[one] ?? "unknown");
+    : request.outputModalities.map((one) => nameByModality.get(one) ?? "unknown");
 }
 
 /** What is in a provider's own words, a part or its options, may be anything. */

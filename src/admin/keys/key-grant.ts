@@ -1,6 +1,7 @@
 // What a key lets its calls be, in the words of the contract and in those of policy. An empty list of the contract: all.
-import { type adminKeys, Modality } from "../../contract.ts";
-import type { Grant, Modality as ModalityName } from "../../domain/grant.ts";
+import type { adminKeys, Modality } from "../../contract.ts";
+import type { Grant } from "../../domain/grant.ts";
+import { type ModalityName, modalityByName, nameByModality } from "../../domain/modality.ts";
 
 type Granted = Pick<
   adminKeys.Key,
@@ -11,19 +12,6 @@ type Granted = Pick<
   | "maxInputTokens"
   | "maxOutputTokens"
 >;
-
-const modalityByName = {
-  text: Modality.TEXT,
-  image: Modality.IMAGE,
-  audio: Modality.AUDIO,
-  video: Modality.VIDEO,
-  document: Modality.DOCUMENT,
-  embedding: Modality.EMBEDDING,
-} as const satisfies Record<ModalityName, Modality>;
-
-const nameByModality: ReadonlyMap<Modality, ModalityName> = new Map(
-  (Object.keys(modalityByName) as ModalityName[]).map((name) => [modalityByName[name], name]),
-);
 
 export function toGrant(key: Granted): Grant & { readonly models: readonly string[] } {
   const { allowedModels, allowedProviders, allowedInputModalities, allowedOutputModalities } = key;
