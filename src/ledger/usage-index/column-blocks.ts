@@ -1,5 +1,6 @@
 // Blocks that are full, in the database. What they hold is read by the column, when a question needs it.
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { badRow } from "./bad-row.ts";
 import type { Block } from "./block.ts";
 import { type Column, type ColumnWidth, encodeColumn } from "./column.ts";
 import type { Source } from "./index-source.ts";
@@ -47,8 +48,7 @@ export class ColumnBlocks {
       const { width, base, peak, bytes } = encodeColumn(values);
       this.#insertColumn.run(id, source, width, base, peak, bytes);
     }
-    const column = (source: Source): Column | undefined => this.#columnOf(id, source);
-    this.#all = [...this.#all, { rows, firstMs, lastMs, firstPlace, lastPlace, column }];
+    this.#all = [...this.#all, { ...block, column: (source) => this.#columnOf(id, source) }];
   }
 
   #blockOf(row: Readonly<Record<string, unknown>>): Block {
@@ -72,8 +72,4 @@ export class ColumnBlocks {
     if (width === undefined || !(bytes instanceof Uint8Array)) throw badRow();
     return { width, base: Number(base), peak: Number(peak), bytes };
   }
-}
-
-function badRow(): Error {
-  return new Error("the usage index holds a bad row");
 }

@@ -2,6 +2,7 @@
 // broken or of another version is thrown away and made again. Synchronous: lives in a thread of its own.
 import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { badRow } from "./bad-row.ts";
 import { blockRowsUsual } from "./block.ts";
 import { ColumnBlocks } from "./column-blocks.ts";
 import { type FoundEvent, findNewest, findNext } from "./find-events.ts";
@@ -262,8 +263,4 @@ function readCursor(text: string | undefined): IndexCursor | undefined {
   if (typeof parsed !== "object" || parsed === null) return undefined;
   if (!("ordinal" in parsed && "bootId" in parsed && "offset" in parsed)) return undefined;
   return { ordinal: Number(parsed.ordinal), bootId: String(parsed.bootId), offset: Number(parsed.offset) };
-}
-
-function badRow(): Error {
-  return new Error("the usage index holds a bad row");
 }
