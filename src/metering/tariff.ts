@@ -35,7 +35,8 @@ export function isStandardTier(tier: string): boolean {
  */
 export function compileTariff(prices: readonly Price[], version: string, serviceTier: string): Tariff {
   const tier = serviceTier.toLowerCase();
-  const ofTier = standardTiers.has(tier) ? [] : prices.filter((price) => price.serviceTier === tier);
+  const isStandard = isStandardTier(tier);
+  const ofTier = isStandard ? [] : prices.filter((price) => price.serviceTier === tier);
   const general = prices.filter((price) => standardTiers.has(price.serviceTier));
   for (const price of prices) assertIsUsable(price);
 
@@ -56,7 +57,7 @@ export function compileTariff(prices: readonly Price[], version: string, service
     else if (first.cacheTtl !== undefined) cacheWriteByTtl.set(Number(first.cacheTtl.seconds), rate);
     else byMeter.set(first.meter, rate);
   }
-  const isTierUnpriced = !standardTiers.has(tier) && ofTier.length === 0;
+  const isTierUnpriced = !isStandard && ofTier.length === 0;
   return { version, byMeter, cacheWriteByTtl, byTool, isTierUnpriced };
 }
 

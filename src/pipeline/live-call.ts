@@ -431,11 +431,9 @@ export class LiveCall {
     const maxOutputTokens = outputTokensMax(request, itinerary.candidates, this.parts.limits.outputTokensAssumed);
     const worstOf = (candidates: readonly PlannedTarget[]): bigint | undefined => {
       const usages = usagesMost(account.inputTokensEstimated, maxOutputTokens, unitsMost);
-      return worstCost(this.parts.pricer, candidates, usages, this.#kindsOf(request), {
-        projectId: account.identity.caller.projectId,
-        serviceTier: request.serviceTier,
-        atMs: this.parts.clock.nowMs(),
-      });
+      return worstCost(this.parts.pricer, candidates, usages, this.#kindsOf(request), (planned) =>
+        account.priceQuery(planned),
+      );
     };
     this.#worstOf = worstOf;
     return {

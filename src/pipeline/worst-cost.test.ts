@@ -37,9 +37,16 @@ function reserved(
   usage: MessageInitShape<typeof UsageSchema> = { inputTokens: 100_000, outputTokens: 0 },
 ): number {
   const request = create(CompleteRequestSchema, { messages: [{ role: Role.USER, parts: [text("Hi.")] }], ...asked });
-  const at = { projectId: "p", serviceTier: request.serviceTier, atMs };
+  const query = {
+    projectId: "p",
+    providerId: providerName,
+    providerName,
+    model,
+    serviceTier: request.serviceTier,
+    atMs,
+  };
   const usages: readonly Usage[] = [create(UsageSchema, usage)];
-  const cost = worstCost(catalogue, [plannedAt(providerName, model)], usages, mostKindsOf(request, 10), at);
+  const cost = worstCost(catalogue, [plannedAt(providerName, model)], usages, mostKindsOf(request, 10), () => query);
   return Number(cost ?? expect.fail("no price"));
 }
 

@@ -60,12 +60,11 @@ export function worstCost(
   candidates: readonly PlannedTarget[],
   usages: readonly Usage[],
   kinds: MostKinds,
-  at: Pick<PriceQuery, "projectId" | "serviceTier" | "atMs">,
+  queryOf: (planned: PlannedTarget) => PriceQuery,
 ): bigint | undefined {
   let worst = 0n;
   for (const planned of candidates) {
-    const { providerId, providerName, model } = planned.target;
-    const query = { ...at, providerId, providerName, model };
+    const query = queryOf(planned);
     let most: bigint | undefined;
     for (const usage of usages) {
       const cost = pricer.mostBilled(mostConsumedAt(planned, usage, kinds), query);
