@@ -22,6 +22,7 @@ import {
 import { Corrector } from "./corrector.ts";
 import { type JournalFiles, journalFiles } from "./journal/journal-files.ts";
 import { openLedger, type UsageLedger } from "./ledger.ts";
+import { ledgerOptions } from "./testing/ledger-options.ts";
 import { UsageReader } from "./usage-index/usage-reader.ts";
 
 const everything = { kind: "everything" } as const;
@@ -69,19 +70,7 @@ const files: JournalFiles = {
 };
 
 async function open(): Promise<void> {
-  ledger = await openLedger({
-    folder: join(folder, "journal"),
-    instance: "gateway-1",
-    durability: "os",
-    retainMs: 60_000,
-    maxBytes: 1 << 30,
-    delivery: "keep",
-    reprice: () => undefined,
-    onPoisoned: () => undefined,
-    log: { warn: () => undefined, info: () => undefined },
-    now: Date.now,
-    files,
-  });
+  ledger = await openLedger(ledgerOptions({ folder: join(folder, "journal"), delivery: "keep", files }));
   reader = new UsageReader(ledger, { path: join(folder, "usage.sqlite") });
   corrector = new Corrector({
     ledger,

@@ -18,6 +18,7 @@ import { type JournalFiles, journalFiles } from "./journal/journal-files.ts";
 import { readEventRecord } from "./journal/record.ts";
 import { scanSegment } from "./journal/scan-segment.ts";
 import { type LedgerOptions, openLedger, type UsageLedger } from "./ledger.ts";
+import { ledgerOptions } from "./testing/ledger-options.ts";
 
 const eventOf = (eventId: string): UsageEvent =>
   create(UsageEventSchema, {
@@ -46,19 +47,7 @@ describe("the ledger", () => {
   });
 
   function open(changes: Partial<LedgerOptions> = {}): Promise<UsageLedger> {
-    return openLedger({
-      folder,
-      instance: "gateway-1",
-      durability: "os",
-      retainMs: 60_000,
-      maxBytes: 1 << 30,
-      delivery: "outbox",
-      reprice: () => undefined,
-      onPoisoned: () => undefined,
-      log: { warn: () => undefined, info: () => undefined },
-      now: () => nowMs,
-      ...changes,
-    });
+    return openLedger(ledgerOptions({ folder, now: () => nowMs, ...changes }));
   }
 
   /** The FINAL events of all segments, in order. */

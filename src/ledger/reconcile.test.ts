@@ -12,6 +12,7 @@ import { openLedger } from "./ledger.ts";
 import { setUpStream } from "./nats-setup.ts";
 import { Publisher } from "./publisher/publisher.ts";
 import { reconcile } from "./reconcile.ts";
+import { ledgerOptions } from "./testing/ledger-options.ts";
 
 const quiet = { warn: () => undefined, info: () => undefined };
 
@@ -28,19 +29,7 @@ describe("reconciliation", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const openHere = () =>
-    openLedger({
-      folder,
-      instance: "gateway-1",
-      durability: "os",
-      retainMs: 60_000,
-      maxBytes: 1 << 30,
-      delivery: "outbox",
-      reprice: () => undefined,
-      onPoisoned: () => undefined,
-      log: quiet,
-      now: Date.now,
-    });
+  const openHere = () => openLedger(ledgerOptions({ folder }));
 
   it("says what the stream lost, doubled or changed, what waits, and what the database lacks, beside a running gateway", async () => {
     const ledger = await openHere();

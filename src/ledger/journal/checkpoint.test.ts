@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type UsageEvent, UsageEventSchema, UsageSchema } from "../../contract.ts";
 import { type LedgerOptions, openLedger, type UsageLedger } from "../ledger.ts";
+import { ledgerOptions } from "../testing/ledger-options.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import { type JournalFiles, journalFiles } from "./journal-files.ts";
 import { recover } from "./recover.ts";
@@ -37,19 +38,7 @@ describe("a checkpoint of the journal", () => {
   });
 
   function open(changes: Partial<LedgerOptions> = {}): Promise<UsageLedger> {
-    return openLedger({
-      folder,
-      instance: "gateway-1",
-      durability: "os",
-      retainMs: 60_000,
-      maxBytes: 1 << 30,
-      delivery: "outbox",
-      reprice: () => undefined,
-      onPoisoned: () => undefined,
-      log: { warn: () => undefined, info: () => undefined },
-      now: () => 1_764_000_000_000,
-      ...changes,
-    });
+    return openLedger(ledgerOptions({ folder, now: () => 1_764_000_000_000, ...changes }));
   }
 
   /** The folder as a kill -9 leaves it. */

@@ -9,6 +9,7 @@ import { type NatsServer, startNats } from "../../../test/nats-server.ts";
 import { Operation, Outcome, type UsageEvent, UsageEventSchema } from "../../contract.ts";
 import { type LedgerOptions, openLedger, type UsageLedger } from "../ledger.ts";
 import { setUpStream } from "../nats-setup.ts";
+import { ledgerOptions } from "../testing/ledger-options.ts";
 import { Publisher, type PublisherOptions } from "./publisher.ts";
 
 const finalOf = (eventId: string, changes: Partial<{ projectId: string; traceId: string }> = {}): UsageEvent =>
@@ -40,19 +41,9 @@ describe("the publisher", () => {
   });
 
   async function ledgerIn(changes: Partial<LedgerOptions> = {}): Promise<UsageLedger> {
-    const ledger = await openLedger({
-      folder: join(folder, "journal"),
-      instance: "gateway 1",
-      durability: "os",
-      retainMs: 60_000,
-      maxBytes: 1 << 30,
-      delivery: "outbox",
-      reprice: () => undefined,
-      onPoisoned: () => undefined,
-      log: quiet,
-      now: Date.now,
-      ...changes,
-    });
+    const ledger = await openLedger(
+      ledgerOptions({ folder: join(folder, "journal"), instance: "gateway 1", ...changes }),
+    );
     closers.push(() => ledger.close());
     return ledger;
   }

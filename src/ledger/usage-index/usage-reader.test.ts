@@ -20,6 +20,7 @@ import {
   WatchUsageEventsRequestSchema,
 } from "../../contract.ts";
 import { openLedger, type UsageLedger } from "../ledger.ts";
+import { ledgerOptions } from "../testing/ledger-options.ts";
 import { filterOf, isAsked, keyOf, rowKeyOf } from "./testing/asked-usage.ts";
 import { UsageReader } from "./usage-reader.ts";
 import type { UsageScope } from "./usage-scope.ts";
@@ -36,18 +37,7 @@ describe("the usage index", () => {
   let count = 0;
 
   async function open(): Promise<void> {
-    ledger = await openLedger({
-      folder: join(folder, "journal"),
-      instance: "gateway-1",
-      durability: "os",
-      retainMs: 60_000,
-      maxBytes: 1 << 30,
-      delivery: "keep",
-      reprice: () => undefined,
-      onPoisoned: () => undefined,
-      log: { warn: () => undefined, info: () => undefined },
-      now: Date.now,
-    });
+    ledger = await openLedger(ledgerOptions({ folder: join(folder, "journal"), delivery: "keep" }));
     reader = new UsageReader(ledger, { path: join(folder, "usage.sqlite"), heartbeatMs: 100 });
   }
 
