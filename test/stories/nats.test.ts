@@ -28,8 +28,10 @@ const openStage = (url: string): Promise<Stage> =>
     yaml: `usage: { journal: { durability: os }, nats: { servers: ["${url}"], stream: USAGE, subject_prefix: llmgateway } }\n`,
   });
 
+/** Over a connection of its own each time: what one asks that has just lost its server may never be answered. */
 async function manager(url: string): Promise<JetStreamManager> {
-  connection ??= await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  await connection?.close();
+  connection = await connect({ servers: url });
   return jetstreamManager(connection);
 }
 
