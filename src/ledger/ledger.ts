@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Usage, type UsageEvent, UsageEventSchema, UsageSchema } from "../contract.ts";
+import { LiveTable } from "../domain/live-table.ts";
 import { compileEncoder } from "../encoding/compile-encoder.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./journal/checkpoint.ts";
 import { type FolderLock, lockFolder } from "./journal/folder-lock.ts";
@@ -14,7 +15,7 @@ import { isBefore, type Place } from "./journal/record.ts";
 import { type Recovered, recover } from "./journal/recover.ts";
 import type { Segment } from "./journal/segment.ts";
 import { type RepriceLost, toLostEvent } from "./lost-event.ts";
-import { Outbox } from "./outbox.ts";
+import { notTaken, Outbox } from "./outbox.ts";
 import { ReaderFloor } from "./reader-floor.ts";
 
 const encodeEvent = compileEncoder(UsageEventSchema);
@@ -78,6 +79,16 @@ const owedMax = 10_000;
 const checkpointBytes = 8 << 20;
 /** Share of the size limit from which delivered segments are deleted early. */
 const urgentShare = 0.9;
+const hashedCharacters = 8;
+
+/** By the end of the id: there it is random. */
+function hashEventId(eventId: string): number {
+  let hash = 0;
+  for (let at = Math.max(0, eventId.length - hashedCharacters); at < eventId.length; at++) {
+    hash = Math.imul(hash, 31) + eventId.charCodeAt(at);
+  }
+  return hash;
+}
 
 /** Opens the folder, closes the calls of earlier lives, and is ready to take new ones. Throws an `Error` of one line. */
 export async function openLedger(options: LedgerOptions): Promise<UsageLedger> {
@@ -116,7 +127,7 @@ export class UsageLedger implements JournalOwner<Note> {
   #nextSequence = 1;
   #lostEvents = 0;
   /** The START of each call that has not ended. */
-  readonly #open = new Map<string, OpenCall>();
+  readonly #open = new LiveTable<string, OpenCall>(hashEventId);
   readonly #owed = new Map<string, UsageEvent>();
   readonly #listeners = new Set<() => void>();
   #floorOrdinal: () => number = () => Number.POSITIVE_INFINITY;
@@ -256,7 +267,8 @@ export class UsageLedger implements JournalOwner<Note> {
       this.#ended(eventId);
       if (this.#options.delivery === "keep") continue;
       segment.undelivered += 1;
-      this.outbox.add({ event: note.event, payload: note.payload, segment, offset: baseOffset + at, durableAtMs });
+      const { event, payload } = note;
+      this.outbox.add({ event, payload, segment, offset: baseOffset + at, durableAtMs, seat: notTaken });
     }
     for (const listener of this.#listeners) listener();
   }
@@ -295,9 +307,8 @@ export class UsageLedger implements JournalOwner<Note> {
   }
 
   #ended(eventId: string): void {
-    const call = this.#open.get(eventId);
+    const call = this.#open.take(eventId);
     if (call === undefined) return;
-    this.#open.delete(eventId);
     call.segment.open -= 1;
     if (call.start !== undefined) this.#opened.callEnded(call.start);
   }
@@ -387,9 +398,10 @@ export class UsageLedger implements JournalOwner<Note> {
   /** Nothing before it is open or waits for delivery. */
   #settled(): Place {
     let settled = this.#opened.durablePlace;
-    const [oldest] = this.#open.values(); // In the order in which they became durable.
-    const places = [oldest && { ordinal: oldest.segment.ordinal, offset: oldest.offset }, this.outbox.oldestPlace()];
-    for (const place of places) if (place !== undefined && isBefore(place, settled)) settled = place;
+    const places = this.#open.values().map(({ segment, offset }): Place => ({ ordinal: segment.ordinal, offset }));
+    const undelivered = this.outbox.oldestPlace();
+    if (undelivered !== undefined) places.push(undelivered);
+    for (const place of places) if (isBefore(place, settled)) settled = place;
     return settled;
   }
 

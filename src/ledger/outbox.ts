@@ -3,6 +3,7 @@
 // given back comes first again.
 import { fromBinary } from "@bufbuild/protobuf";
 import { type UsageEvent, UsageEventSchema } from "../contract.ts";
+import { LiveSet } from "../domain/live-set.ts";
 import { recordType } from "./journal/frame.ts";
 import type { JournalFiles } from "./journal/journal-files.ts";
 import { isBefore, type Place, readEventRecord } from "./journal/record.ts";
@@ -17,6 +18,8 @@ export type OutboxEvent = {
   readonly offset: number;
   /** Unix milliseconds. */
   readonly durableAtMs: number;
+  /** Of the outbox: its place among those that are under way. */
+  seat: number;
 };
 
 export type OutboxOptions = {
@@ -29,6 +32,9 @@ export type OutboxOptions = {
 };
 
 type Backlog = { readonly segment: Segment; readonly offsets: number[]; head: number; readonly sinceMs: number };
+
+/** The seat of an event that nobody has taken. */
+export const notTaken = -1;
 
 const windowMaxDefault = 4096;
 /** Events read again in one go. */
@@ -44,7 +50,7 @@ export class Outbox {
   #head = 0;
   readonly #backlog: Backlog[] = [];
   #backlogCount = 0;
-  readonly #taken = new Set<OutboxEvent>();
+  readonly #taken = new LiveSet<OutboxEvent>();
   /** The first of those that could not be read again. */
   #unreadable: Place | undefined;
   #places: Place[] = [];
@@ -68,9 +74,9 @@ export class Outbox {
 
   /** Age of the oldest event that is not acknowledged; 0 when there is none. */
   oldestMs(nowMs: number): number {
-    const [taken] = this.#taken;
-    const times = [taken?.durableAtMs, this.#recent[this.#head]?.durableAtMs, this.#backlog[0]?.sinceMs];
-    return Math.max(0, ...times.map((time) => (time === undefined ? 0 : nowMs - time)));
+    let oldest = Math.min(nowMs, this.#recent[this.#head]?.durableAtMs ?? nowMs, this.#backlog[0]?.sinceMs ?? nowMs);
+    for (const { durableAtMs } of this.#taken) oldest = Math.min(oldest, durableAtMs);
+    return nowMs - oldest;
   }
 
   /** Of the first event in the journal that is not acknowledged; `undefined`: there is none. */
@@ -118,20 +124,20 @@ export class Outbox {
 
   /** Takes back events that could not be published: they are the next ones. */
   giveBack(events: readonly OutboxEvent[]): void {
-    for (const event of events) this.#taken.delete(event);
+    for (const event of events) this.#taken.remove(event.seat, event);
     this.#recent = [...events, ...this.#recent.slice(this.#head)];
     this.#head = 0;
   }
 
   /** Takes back an event that NATS refuses: it goes behind the others, so that they need not wait for it. */
   postpone(event: OutboxEvent): void {
-    this.#taken.delete(event);
+    this.#taken.remove(event.seat, event);
     this.addBacklog(event.segment, [event.offset], event.durableAtMs);
   }
 
   /** NATS has acknowledged it. */
   delivered(event: OutboxEvent): void {
-    if (!this.#taken.delete(event)) return;
+    if (!this.#taken.remove(event.seat, event)) return;
     event.segment.undelivered -= 1;
     this.#places.push({ ordinal: event.segment.ordinal, offset: event.offset });
     if (this.#places.length >= deliveredPlacesMax) this.flushDelivered();
@@ -160,7 +166,7 @@ export class Outbox {
       this.#recent = this.#recent.slice(this.#head);
       this.#head = 0;
     }
-    for (const event of events) this.#taken.add(event);
+    for (const event of events) event.seat = this.#taken.add(event);
     return events;
   }
 
@@ -181,7 +187,7 @@ export class Outbox {
         const payload = Uint8Array.from(record.message);
         const event = fromBinary(UsageEventSchema, payload);
         const durableAtMs = event.eventTime === undefined ? backlog.sinceMs : Number(event.eventTime.seconds) * 1000;
-        events.push({ event, payload, segment: backlog.segment, offset, durableAtMs });
+        events.push({ event, payload, segment: backlog.segment, offset, durableAtMs, seat: notTaken });
         return events.length === wanted.length ? "stop" : undefined;
       },
       backlog.segment.bytes,

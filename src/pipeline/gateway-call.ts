@@ -79,6 +79,10 @@ export class GatewayCall implements OpenCall {
     return this.#call.account.identity.correlationId;
   }
 
+  get tenant(): string {
+    return this.#call.account.identity.caller.projectId;
+  }
+
   complete(request: CompleteRequest, sink: UnarySink<CompleteResponse>): CallHandle {
     const refusal = this.#refusal(request);
     if (refusal !== undefined) return this.#refuse(request, refusal, sink);

@@ -75,6 +75,8 @@ export interface OpenCall {
   readonly responseId: string;
   /** Sent back as `x-request-id`: the caller's, else one of ours. */
   readonly correlationId: string;
+  /** Id of the caller's project: calls of different tenants begin in turn. */
+  readonly tenant: string;
   complete(request: CompleteRequest, sink: UnarySink<CompleteResponse>): CallHandle;
   streamComplete(request: StreamCompleteRequest, sink: StreamSink): CallHandle;
   countTokens(request: CountTokensRequest, sink: UnarySink<CountTokensResponse>): CallHandle;

@@ -72,6 +72,7 @@ function openCall<Input extends DescMessage>(
   const responseHeaders: OutgoingHttpHeaders = {};
   return {
     correlationId: "",
+    tenant: "",
     addHeaders: (outgoing) => Object.assign(outgoing, responseHeaders),
     reject: (failure) => Promise.resolve(failure),
     read: (bytes) => {

@@ -4,6 +4,7 @@
 // Publishing speaks the protocol itself (a message with a reply subject, a batch by its headers, ADR-50) on one
 // subscription: the client's `publish` makes a promise and a timer for each message, which is most of its cost.
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import { LiveTable } from "../../domain/live-table.ts";
 import type { LedgerLog } from "../ledger.ts";
 import type { Outbox, OutboxEvent } from "../outbox.ts";
 import { SparseLog } from "../sparse-log.ts";
@@ -54,7 +55,8 @@ export class Publisher {
   #state: PublisherState = { kind: "connecting" };
   #link: Link | undefined;
   #atomic = false;
-  readonly #flights = new Map<string, Flight>();
+  /** By the last part of the reply subject, which ascends. */
+  readonly #flights = new LiveTable<number, Flight>((token) => token);
   #singlesInFlight = 0;
   #batchesInFlight = 0;
   /** Events of a batch that failed: they go one by one. */
@@ -200,10 +202,10 @@ export class Publisher {
     if (error.operation !== "publish" || !error.subject.startsWith(`${this.#prefix}.`)) return; // Told by who asked.
     this.#isDenied = true;
     this.#refuse(`the NATS user may not publish to ${error.subject}`);
-    for (const [reply, flight] of this.#flights) {
+    for (const [token, flight] of this.#inOrder()) {
       const [event] = flight.events;
       if (flight.batch || event === undefined || subjectOf(this.#prefix, event.event) !== error.subject) continue;
-      this.#land(reply);
+      this.#land(token);
       this.#figures.retries += 1;
       this.#outbox.postpone(event);
     }
@@ -320,11 +322,10 @@ export class Publisher {
 
   #takeOff(flight: Flight, link: Link): string {
     this.#token += 1;
-    const reply = `${link.inbox}.${this.#token}`;
-    this.#flights.set(reply, flight);
+    this.#flights.set(this.#token, flight);
     if (flight.batch) this.#batchesInFlight += 1;
     else this.#singlesInFlight += 1;
-    return reply;
+    return `${link.inbox}.${this.#token}`;
   }
 
   #publish(
@@ -339,17 +340,20 @@ export class Publisher {
     link.connection.publish(subjectOf(this.#prefix, item.event), message.payload, options);
   }
 
-  #land(reply: string): Flight | undefined {
-    const flight = this.#flights.get(reply);
+  #inOrder(): [number, Flight][] {
+    return this.#flights.entries().sort(([token], [other]) => token - other);
+  }
+
+  #land(token: number): Flight | undefined {
+    const flight = this.#flights.take(token);
     if (flight === undefined) return undefined;
-    this.#flights.delete(reply);
     if (flight.batch) this.#batchesInFlight -= 1;
     else this.#singlesInFlight -= 1;
     return flight;
   }
 
   #onAck(message: Msg): void {
-    const flight = this.#land(message.subject);
+    const flight = this.#land(Number(message.subject.slice(message.subject.lastIndexOf(".") + 1)));
     if (flight === undefined) return; // Came after its time: the event was or will be sent again, under the same id.
     const ack = readAck(message);
     if (ack.kind === "refused" || (flight.batch && ack.count !== flight.events.length)) {
@@ -384,9 +388,9 @@ export class Publisher {
   #sweepFlights(): void {
     const before = performance.now() - ackTimeoutMs;
     const late: OutboxEvent[] = [];
-    for (const [reply, flight] of this.#flights) {
-      if (flight.sentAtMs > before) break; // In the order of sending.
-      this.#land(reply);
+    for (const [token, flight] of this.#inOrder()) {
+      if (flight.sentAtMs > before) break;
+      this.#land(token);
       if (flight.batch) this.#singles.push(...flight.events);
       else late.push(...flight.events);
       this.#figures.retries += flight.events.length;
@@ -401,7 +405,7 @@ export class Publisher {
 
   /** What was under way goes back, to be sent again under the same ids. */
   #dropFlights(): void {
-    const events = [...this.#flights.values()].flatMap((flight) => flight.events);
+    const events = this.#inOrder().flatMap(([, flight]) => flight.events);
     this.#figures.retries += events.length;
     this.#flights.clear();
     this.#singlesInFlight = 0;

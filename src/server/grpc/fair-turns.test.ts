@@ -19,26 +19,34 @@ async function allBegun(turns: FairTurns): Promise<void> {
 describe("turns at the event loop", () => {
   it("begin a call at once when nothing else is going on", () => {
     const begun: string[] = [];
-    new FairTurns().run({}, call(begun, "a"));
+    new FairTurns().run("a", call(begun, "a"));
     expect(begun).toEqual(["a"]);
   });
 
-  it("let a connection's calls wait behind each other and not before those of others", async () => {
+  it("let a tenant's calls wait behind each other and not before those of others", async () => {
     const turns = new FairTurns();
     const begun: string[] = [];
-    const [noisy, quiet] = [{}, {}];
-    for (let index = 0; index < 50; index += 1) turns.run(noisy, call(begun, "noisy", 3));
-    turns.run(quiet, call(begun, "quiet"));
+    for (let index = 0; index < 50; index += 1) turns.run("noisy", call(begun, "noisy", 3));
+    turns.run("quiet", call(begun, "quiet"));
     expect(begun).toEqual(["noisy"]);
     await allBegun(turns);
     expect(begun).toHaveLength(51);
     expect(begun.indexOf("quiet")).toBeLessThanOrEqual(2);
   });
 
+  it("begin the calls of a tenant in the order of their arrival, also when many wait", async () => {
+    const turns = new FairTurns();
+    const begun: string[] = [];
+    turns.run("a", call(begun, "first", 3));
+    for (let index = 0; index < 1_000; index += 1) turns.run("a", call(begun, String(index)));
+    await allBegun(turns);
+    expect(begun).toEqual(["first", ...Array.from({ length: 1_000 }, (_, index) => String(index))]);
+  });
+
   it("leave the event loop to others between calls that take long", async () => {
     const turns = new FairTurns();
     const begun: string[] = [];
-    for (let index = 0; index < 5; index += 1) turns.run({}, call(begun, "long", 3));
+    for (let index = 0; index < 5; index += 1) turns.run(`tenant ${index}`, call(begun, "long", 3));
     const seen: number[] = [];
     while (turns.waiting > 0) {
       await new Promise((resolve) => setTimeout(resolve, 0));

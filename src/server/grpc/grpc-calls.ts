@@ -209,14 +209,15 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   #startWhenRead(): void {
     const isRead = this.#hasRequestEnded || this.#readFailure !== undefined;
     const isOver = this.#isStarted || this.#abortedBy !== undefined;
-    if (this.#opened === undefined || !isRead || this.#isQueued || isOver) {
+    const opened = this.#opened;
+    if (opened === undefined || !isRead || this.#isQueued || isOver) {
       return;
     }
     this.#isQueued = true;
-    this.#turns.run(this.#stream.socket, this);
+    this.#turns.run(opened.tenant, this);
   }
 
-  /** Decodes the message and begins, in this connection's turn. */
+  /** Decodes the message and begins, in its tenant's turn. */
   startNow(): void {
     const opened = this.#opened;
     if (opened === undefined || this.#isStarted || this.#abortedBy !== undefined) {

@@ -12,6 +12,8 @@ export interface GrpcMethod {
 export interface GrpcOpenCall {
   /** Stands in the log beside bugs, and in what the caller is told of them; "": an id is made. */
   readonly correlationId: string;
+  /** Calls of different tenants begin in turn. */
+  readonly tenant: string;
   /** Adds what is known before the first message; called once, when the headers leave. */
   addHeaders(headers: OutgoingHttpHeaders): void;
   /** Decodes and checks; what it returns runs the call. Throws `CallFailure`. */

@@ -60,6 +60,10 @@ class OpenInference implements GrpcOpenCall {
     return this.#opened.correlationId;
   }
 
+  get tenant(): string {
+    return this.#opened.tenant;
+  }
+
   /** Not earlier: a call that replays another one takes its name when it starts. */
   addHeaders(headers: OutgoingHttpHeaders): void {
     headers["x-request-id"] = toHeaderText(this.#opened.correlationId);

@@ -2,6 +2,7 @@
 // in one system call (`output.ts`). Server push, priorities and CONNECT are not served.
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
+import { LiveTable } from "../../domain/live-table.ts";
 import { ConnectionError, ErrorCode } from "./error-code.ts";
 import {
   Flag,
@@ -67,7 +68,7 @@ export class Connection {
   readonly #writer: FrameWriter;
   readonly #decoder = new HeaderDecoder();
   readonly #guard = new ResetGuard();
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams = new LiveTable<number, Stream>(hashStreamId);
   /** Have something to send, in turn. */
   readonly #waiting = new Set<Stream>();
   /** Their frames are on the way, and mean nothing any more. */
@@ -165,7 +166,7 @@ export class Connection {
   }
 
   forget(stream: Stream): void {
-    this.#streams.delete(stream.id);
+    this.#streams.take(stream.id);
     this.#waiting.delete(stream);
     this.#endIfIdle();
   }
@@ -550,7 +551,7 @@ export class Connection {
   }
 
   #closeStreams(): void {
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       try {
         stream.close(ErrorCode.CANCEL);
       } catch (error) {
@@ -561,6 +562,11 @@ export class Connection {
       }
     }
   }
+}
+
+/** They are odd, and ascend. */
+function hashStreamId(streamId: number): number {
+  return streamId >>> 1;
 }
 
 /** Without the padding: section 6.1. */

@@ -86,6 +86,7 @@ export class FakeGateway implements Gateway {
     return {
       responseId: "response-1",
       correlationId: start.header("x-request-id") ?? "made-up",
+      tenant: "search",
       complete: (request, sink) => {
         const failure = failureFor(request.model);
         if (failure !== undefined) {
