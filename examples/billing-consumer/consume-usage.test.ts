@@ -7,6 +7,7 @@ import { jetstream } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { UsageEventSchema } from "../../src/contract.ts";
+import { toEventHead } from "../../src/ledger/event-head.ts";
 import { setUpStream } from "../../src/ledger/nats-setup.ts";
 import { toEventMessage } from "../../src/ledger/publisher/event-message.ts";
 import { type NatsServer, startNats } from "../../test/nats-server.ts";
@@ -102,10 +103,13 @@ describe("the billing consumer", () => {
       usage: { inputTokens: 12 },
       cost: { totalNanoUsd: 9_007_199_254_740_993n },
     });
-    const message = toEventMessage(event, toBinary(UsageEventSchema, event), "cloudevents-json");
+    const message = toEventMessage(toEventHead(event), toBinary(UsageEventSchema, event), "cloudevents-json");
     const connection = await connect({ servers: server.url });
     const withHeaders = headers();
-    for (const [name, value] of message.headers) withHeaders.set(name, value);
+    for (const line of message.headers.trimEnd().split("\r\n")) {
+      const [name = "", value = ""] = line.split(": ");
+      withHeaders.set(name, value);
+    }
     await jetstream(connection).publish(subject, message.payload, { headers: withHeaders });
     await connection.close();
     const path = join(folder, "json.sqlite");

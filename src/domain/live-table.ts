@@ -1,4 +1,6 @@
 const slotsMin = 16;
+/** Not worth the making of smaller ones. */
+const slotsKept = 256;
 
 /**
  * What is present, found by its key, for entries that come and go thousands of times a second. As a `Map`, without its chain
@@ -44,7 +46,7 @@ export class LiveTable<Key, Value> {
     if (this.#keys[slot] === undefined) return undefined;
     this.#clear(slot);
     this.#size -= 1;
-    if (this.#keys.length > slotsMin && this.#size * 16 < this.#keys.length) this.#resize(this.#keys.length / 4);
+    if (this.#keys.length > slotsKept && this.#size * 16 < this.#keys.length) this.#resize(this.#keys.length / 4);
     return value;
   }
 

@@ -165,7 +165,7 @@ describe("the ledger", () => {
     expect(second.figures.outboxDepth).toBe(2);
     await second.finish(finalOf("e"));
     const rest = [...(await second.outbox.take(10)), ...(await second.outbox.take(10))];
-    expect(rest.map((item) => item.event.eventId)).toEqual(["c", "d", "e"]);
+    expect(rest.map((item) => item.head.eventId)).toEqual(["c", "d", "e"]);
     for (const item of rest) second.outbox.delivered(item);
     await second.close();
     const third = await open();
@@ -182,7 +182,7 @@ describe("the ledger", () => {
       const events = await ledger.outbox.take(100);
       if (events.length === 0) break;
       for (const item of events) {
-        taken.push(item.event.eventId);
+        taken.push(item.head.eventId);
         ledger.outbox.delivered(item);
       }
     }

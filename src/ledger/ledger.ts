@@ -6,6 +6,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Usage, type UsageEvent, UsageEventSchema, UsageSchema } from "../contract.ts";
 import { LiveTable } from "../domain/live-table.ts";
 import { compileEncoder } from "../encoding/compile-encoder.ts";
+import { toEventHead } from "./event-head.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./journal/checkpoint.ts";
 import { type FolderLock, lockFolder } from "./journal/folder-lock.ts";
 import { recordType } from "./journal/frame.ts";
@@ -67,8 +68,8 @@ export type LedgerFigures = {
 
 export type DurableSegment = Pick<Segment, "ordinal" | "bootId" | "path" | "bytes">;
 
-/** `start`: its message, for which the journal keeps room; `undefined`: of an earlier life. `offset`: where its START is not before. */
-type OpenCall = { readonly segment: Segment; readonly offset: number; readonly start: Uint8Array | undefined };
+/** `startBytes`: of the message for which the journal keeps room; `undefined`: of an earlier life. `offset`: where its START is not before. */
+type OpenCall = { readonly segment: Segment; readonly offset: number; readonly startBytes: number | undefined };
 
 type Note = { readonly event: UsageEvent; readonly payload: Uint8Array };
 
@@ -261,14 +262,14 @@ export class UsageLedger implements JournalOwner<Note> {
     for (const { type, eventId, note, at } of entries) {
       if (type === recordType.start) {
         segment.open += 1;
-        this.#open.set(eventId, { segment, offset: baseOffset + at, start: note.payload });
+        this.#open.set(eventId, { segment, offset: baseOffset + at, startBytes: note.payload.length });
         continue;
       }
       this.#ended(eventId);
       if (this.#options.delivery === "keep") continue;
       segment.undelivered += 1;
-      const { event, payload } = note;
-      this.outbox.add({ event, payload, segment, offset: baseOffset + at, durableAtMs, seat: notTaken });
+      const head = toEventHead(note.event);
+      this.outbox.add({ head, payload: note.payload, segment, offset: baseOffset + at, durableAtMs, seat: notTaken });
     }
     for (const listener of this.#listeners) listener();
   }
@@ -279,7 +280,7 @@ export class UsageLedger implements JournalOwner<Note> {
     // The refused records are the newest of all: their numbers go to the next ones, so that there is no gap.
     if (first !== undefined) this.#nextSequence = Number(first.note.event.instanceSequence);
     for (const { note } of finals) if (note.event.correctsEventId === "") this.#owe(note.event);
-    for (const { type, note } of entries) if (type === recordType.start) this.#opened.callEnded(note.payload);
+    for (const { type, note } of entries) if (type === recordType.start) this.#opened.callEnded(note.payload.length);
   }
 
   onPoisoned(error: Error): void {
@@ -310,7 +311,7 @@ export class UsageLedger implements JournalOwner<Note> {
     const call = this.#open.take(eventId);
     if (call === undefined) return;
     call.segment.open -= 1;
-    if (call.start !== undefined) this.#opened.callEnded(call.start);
+    if (call.startBytes !== undefined) this.#opened.callEnded(call.startBytes);
   }
 
   /** Keeps the end of a call that the disk did not take, to write it when there is room again. */
@@ -340,7 +341,7 @@ export class UsageLedger implements JournalOwner<Note> {
     const writes: Promise<void>[] = [];
     for (const call of recovered.unfinished) {
       const segment = segments.get(call.ordinal);
-      if (segment !== undefined) this.#open.set(call.eventId, { segment, offset: 0, start: undefined });
+      if (segment !== undefined) this.#open.set(call.eventId, { segment, offset: 0, startBytes: undefined });
       const start = fromBinary(UsageEventSchema, call.start);
       const progress = call.progress === undefined ? undefined : fromBinary(UsageSchema, call.progress);
       const event = toLostEvent(start, progress, this.#options.now(), this.#options.reprice);

@@ -2,8 +2,9 @@
 // their offsets are, and they are read again from the segments. Order is that of the journal, nearly: what had to be
 // given back comes first again.
 import { fromBinary } from "@bufbuild/protobuf";
-import { type UsageEvent, UsageEventSchema } from "../contract.ts";
+import { UsageEventSchema } from "../contract.ts";
 import { LiveSet } from "../domain/live-set.ts";
+import { type EventHead, toEventHead } from "./event-head.ts";
 import { recordType } from "./journal/frame.ts";
 import type { JournalFiles } from "./journal/journal-files.ts";
 import { isBefore, type Place, readEventRecord } from "./journal/record.ts";
@@ -11,7 +12,7 @@ import { scanSegment } from "./journal/scan-segment.ts";
 import type { Segment } from "./journal/segment.ts";
 
 export type OutboxEvent = {
-  readonly event: UsageEvent;
+  readonly head: EventHead;
   /** The message as it stands in the journal. */
   readonly payload: Uint8Array;
   readonly segment: Segment;
@@ -185,9 +186,9 @@ export class Outbox {
         const record = frame.type === recordType.final ? readEventRecord(frame.payload) : undefined;
         if (record === undefined) return "stop";
         const payload = Uint8Array.from(record.message);
-        const event = fromBinary(UsageEventSchema, payload);
-        const durableAtMs = event.eventTime === undefined ? backlog.sinceMs : Number(event.eventTime.seconds) * 1000;
-        events.push({ event, payload, segment: backlog.segment, offset, durableAtMs, seat: notTaken });
+        const head = toEventHead(fromBinary(UsageEventSchema, payload));
+        const durableAtMs = head.timeMs === 0 ? backlog.sinceMs : head.timeMs;
+        events.push({ head, payload, segment: backlog.segment, offset, durableAtMs, seat: notTaken });
         return events.length === wanted.length ? "stop" : undefined;
       },
       backlog.segment.bytes,

@@ -4,6 +4,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { JetStreamClient } from "@nats-io/jetstream";
 import { type UsageEvent, UsageEventSchema } from "../contract.ts";
+import { toEventHead } from "./event-head.ts";
 import { recordType } from "./journal/frame.ts";
 import { journalFiles } from "./journal/journal-files.ts";
 import { readEventRecord } from "./journal/record.ts";
@@ -14,6 +15,7 @@ import { checkStream } from "./publisher/check-stream.ts";
 import { connectNats, type NatsAccess, type NatsModule } from "./publisher/connect-nats.ts";
 import { type EventFormat, toEventMessage } from "./publisher/event-message.ts";
 import { subjectOf } from "./publisher/subject.ts";
+import { textHeaders } from "./publisher/text-headers.ts";
 import { writtenMs } from "./written-ms.ts";
 
 export type RepublishOptions = {
@@ -99,10 +101,10 @@ async function publishAll(
 ): Promise<number> {
   const acknowledged = await Promise.all(
     events.map(({ event, payload }) => {
-      const message = toEventMessage(event, payload, format);
-      const headers = nats.headers();
-      for (const [name, value] of message.headers) headers.set(name, value);
-      return client.publish(subjectOf(subjectPrefix, event), message.payload, { headers });
+      const head = toEventHead(event);
+      const message = toEventMessage(head, payload, format);
+      const headers = textHeaders(nats, message.headers);
+      return client.publish(subjectOf(subjectPrefix, head), message.payload, { headers });
     }),
   );
   return acknowledged.filter(({ duplicate }) => duplicate).length;

@@ -164,7 +164,7 @@ export class Journal<Note> {
     message: Uint8Array,
     room: Room = type === recordType.start ? "free" : "any",
   ): Promise<void> {
-    const reserve = type === recordType.start ? finalBytesOf(message) : 0;
+    const reserve = type === recordType.start ? finalBytesOf(message.length) : 0;
     const refusal = this.#refusal(room, frameBytesMax(eventId, message) + reserve);
     if (refusal !== undefined) throw refusal;
     const group = this.#waiting;
@@ -176,9 +176,9 @@ export class Journal<Note> {
     return group.settled.promise;
   }
 
-  /** A call whose START this journal took has ended, or that START was refused after all. `start`: its message. */
-  callEnded(start: Uint8Array): void {
-    this.#reservedBytes -= finalBytesOf(start);
+  /** A call whose START this journal took has ended, or that START was refused after all. `startBytes`: of its message. */
+  callEnded(startBytes: number): void {
+    this.#reservedBytes -= finalBytesOf(startBytes);
   }
 
   /** Appends a PROGRESS that nobody waits for; left out when the journal refuses. */
@@ -399,8 +399,8 @@ export class Journal<Note> {
 }
 
 /** Most bytes of the FINAL of a call: it repeats its START. */
-function finalBytesOf(start: Uint8Array): number {
-  return start.length + finalGrowthBytes;
+function finalBytesOf(startBytes: number): number {
+  return startBytes + finalGrowthBytes;
 }
 
 function newGroup<Note>(): Group<Note> {

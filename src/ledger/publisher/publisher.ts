@@ -204,7 +204,7 @@ export class Publisher {
     this.#refuse(`the NATS user may not publish to ${error.subject}`);
     for (const [token, flight] of this.#inOrder()) {
       const [event] = flight.events;
-      if (flight.batch || event === undefined || subjectOf(this.#prefix, event.event) !== error.subject) continue;
+      if (flight.batch || event === undefined || subjectOf(this.#prefix, event.head) !== error.subject) continue;
       this.#land(token);
       this.#figures.retries += 1;
       this.#outbox.postpone(event);
@@ -300,7 +300,7 @@ export class Publisher {
 
   #sendSingle(link: Link, event: OutboxEvent): void {
     const reply = this.#takeOff({ events: [event], batch: false, sentAtMs: performance.now() }, link);
-    this.#publish(link, event, [], reply);
+    this.#publish(link, event, "", reply);
   }
 
   #sendBatch(link: Link, events: readonly OutboxEvent[]): void {
@@ -309,14 +309,9 @@ export class Publisher {
     let sequence = 0;
     for (const event of events) {
       sequence += 1;
-      const batchHeaders: [string, string][] = [
-        ["Nats-Batch-Id", id],
-        ["Nats-Batch-Sequence", String(sequence)],
-      ];
-      if (sequence === events.length) {
-        batchHeaders.push(["Nats-Batch-Commit", "1"]);
-        this.#publish(link, event, batchHeaders, reply);
-      } else this.#publish(link, event, batchHeaders, undefined);
+      const lines = `Nats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${sequence}\r\n`;
+      if (sequence < events.length) this.#publish(link, event, lines, undefined);
+      else this.#publish(link, event, `${lines}Nats-Batch-Commit: 1\r\n`, reply);
     }
   }
 
@@ -328,16 +323,12 @@ export class Publisher {
     return `${link.inbox}.${this.#token}`;
   }
 
-  #publish(
-    link: Link,
-    item: OutboxEvent,
-    extra: readonly (readonly [string, string])[],
-    reply: string | undefined,
-  ): void {
-    const message = toEventMessage(item.event, item.payload, this.#options.format);
-    const headers = textHeaders(link.nats, message.headers, extra);
+  /** `lines`: further headers. */
+  #publish(link: Link, { head, payload }: OutboxEvent, lines: string, reply: string | undefined): void {
+    const message = toEventMessage(head, payload, this.#options.format);
+    const headers = textHeaders(link.nats, message.headers + lines);
     const options = reply === undefined ? { headers } : { headers, reply };
-    link.connection.publish(subjectOf(this.#prefix, item.event), message.payload, options);
+    link.connection.publish(subjectOf(this.#prefix, head), message.payload, options);
   }
 
   #inOrder(): [number, Flight][] {

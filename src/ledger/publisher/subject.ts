@@ -1,14 +1,13 @@
 // Where an event is published: `<prefix>.usage.v1.<project_id>.<operation>.<outcome>`, as the contract says.
-import type { UsageEvent } from "../../contract.ts";
+import type { EventHead } from "../event-head.ts";
 import { operationWord, outcomeWord } from "../event-words.ts";
 
 const projectTokens = new Map<string, string>();
 /** Project ids whose token is remembered; past it the memory starts anew. */
 const projectTokensMax = 10_000;
 
-export function subjectOf(prefix: string, event: UsageEvent): string {
-  const project = projectToken(event.principal?.projectId ?? "");
-  return `${prefix}.usage.v1.${project}.${operationWord(event.operation)}.${outcomeWord(event.outcome)}`;
+export function subjectOf(prefix: string, { projectId, operation, outcome }: EventHead): string {
+  return `${prefix}.usage.v1.${projectToken(projectId)}.${operationWord(operation)}.${outcomeWord(outcome)}`;
 }
 
 /** Subjects of all events under a prefix: what the stream takes. */
