@@ -76,7 +76,7 @@ export class IndexDatabase {
     this.#database = database;
     try {
       database.exec(
-        `PRAGMA page_size = ${pageBytes}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384`,
+        `PRAGMA page_size = ${pageBytes}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096`,
       );
       const isNew = database.prepare("SELECT COUNT(*) AS n FROM sqlite_schema").get()?.["n"] === 0;
       if (isNew) database.exec(`BEGIN; ${indexSchema} COMMIT`);
