@@ -39,8 +39,12 @@ export class CallFailure extends Error {
   readonly reason: ErrorReason;
   readonly facts: CallFailureFacts;
 
+  /** Without a stack: it is how a call ends, and a flood of refusals would take them. A fault of ours is its `cause`. */
   constructor(reason: ErrorReason, message: string, facts: CallFailureFacts = {}) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, { cause: facts.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.reason = reason;
     this.facts = facts;
   }

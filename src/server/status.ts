@@ -1,7 +1,7 @@
 // A `CallFailure` as a gRPC status: code from the reason (one table), details as the error table of the contract says,
 // kept under 4 KiB together. Both the own gRPC path and Connect send what this file makes, so that they cannot differ.
-import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { anyPack } from "@bufbuild/protobuf/wkt";
+import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
 import {
   AttemptFailuresSchema,
   ErrorReason,
@@ -11,6 +11,7 @@ import {
   StreamFailureSchema,
 } from "../contract.ts";
 import type { CallFailure, CallFailureFacts } from "../domain/call-failure.ts";
+import { compileEncoder } from "../encoding/compile-encoder.ts";
 
 type ReasonName = Exclude<keyof typeof ErrorReason, "UNSPECIFIED">;
 
@@ -56,6 +57,8 @@ export const codeByReason = {
 export type StatusDetail<Desc extends DescMessage = DescMessage> = {
   readonly desc: Desc;
   readonly value: MessageShape<Desc>;
+  /** `value` in its binary form. */
+  readonly bytes: Uint8Array;
 };
 
 export type FailureStatus = {
@@ -93,6 +96,9 @@ const generosities: readonly Generosity[] = [
 /** Fits whatever the failure holds. */
 const leastGenerosity: Generosity = { attempts: 0, text: 32, entries: 4, consumption: false };
 
+const encodeRpcStatus = compileEncoder(rpcStatus.StatusSchema);
+const encoders = new Map<DescMessage, ReturnType<typeof compileEncoder>>();
+
 const nameByReason = new Map<number, ReasonName>(
   Object.entries(ErrorReason).flatMap(([name, reason]) => (isReasonName(name) ? [[reason, name] as const] : [])),
 );
@@ -114,11 +120,10 @@ export function toStatus(failure: CallFailure): FailureStatus {
 
 /** The bytes of `grpc-status-details-bin`. */
 export function encodeStatus(status: FailureStatus): Uint8Array {
-  const details = status.details.map(({ desc, value }) => anyPack(desc, value));
-  return toBinary(
-    rpcStatus.StatusSchema,
-    create(rpcStatus.StatusSchema, { code: status.code, message: status.message, details }),
+  const details = status.details.map(({ desc, bytes }) =>
+    create(AnySchema, { typeUrl: `type.googleapis.com/${desc.typeName}`, value: bytes }),
   );
+  return encodeRpcStatus(create(rpcStatus.StatusSchema, { code: status.code, message: status.message, details }));
 }
 
 /** A provider account that is the caller's own is the caller's to mend; the pipeline says so with a precondition. */
@@ -143,7 +148,7 @@ function fittingDetails(name: ReasonName, facts: CallFailureFacts): readonly Sta
 
 function packedBytes(details: readonly StatusDetail[]): number {
   // Each detail adds its type URL and a few bytes of framing.
-  return details.reduce((sum, { desc, value }) => sum + toBinary(desc, value).length + desc.typeName.length + 32, 0);
+  return details.reduce((sum, { desc, bytes }) => sum + bytes.length + desc.typeName.length + 32, 0);
 }
 
 function toDetails(name: ReasonName, facts: CallFailureFacts, told: Generosity): readonly StatusDetail[] {
@@ -162,7 +167,16 @@ function toDetails(name: ReasonName, facts: CallFailureFacts, told: Generosity):
 }
 
 function detail<Desc extends DescMessage>(desc: Desc, value: MessageShape<Desc>): StatusDetail {
-  return { desc, value };
+  return { desc, value, bytes: encoderOf(desc)(value) };
+}
+
+function encoderOf(desc: DescMessage): (message: MessageShape<DescMessage>) => Uint8Array {
+  let encode = encoders.get(desc);
+  if (encode === undefined) {
+    encode = compileEncoder(desc);
+    encoders.set(desc, encode);
+  }
+  return encode;
 }
 
 function errorInfo(reason: ReasonName, facts: CallFailureFacts, told: Generosity): StatusDetail {
