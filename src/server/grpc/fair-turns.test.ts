@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FairTurns } from "./fair-turns.ts";
+import { FairTurns, type Loop } from "./fair-turns.ts";
 
 /** A call that takes so many milliseconds to begin. */
 function call(begun: string[], name: string, tookMs = 0): { startNow(): void } {
@@ -14,6 +14,35 @@ function call(begun: string[], name: string, tookMs = 0): { startNow(): void } {
 
 async function allBegun(turns: FairTurns): Promise<void> {
   while (turns.waiting > 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** An event loop on which nothing but turns takes time: it tells how long they took and how long they rested. */
+class QuietLoop implements Loop {
+  #nowMs = 1_000;
+  readonly rests: number[] = [];
+  readonly #waiting: (() => void)[] = [];
+
+  nowMs = () => this.#nowMs;
+  next = (run: () => void) => void this.#waiting.push(run);
+  after = (ms: number, run: () => void) => {
+    this.rests.push(ms);
+    this.#waiting.push(() => {
+      this.#nowMs += ms;
+      run();
+    });
+  };
+
+  take(ms: number): { startNow(): void } {
+    return {
+      startNow: () => {
+        this.#nowMs += ms;
+      },
+    };
+  }
+
+  run(): void {
+    for (let run = this.#waiting.shift(); run !== undefined; run = this.#waiting.shift()) run();
+  }
 }
 
 describe("turns at the event loop", () => {
@@ -54,5 +83,52 @@ describe("turns at the event loop", () => {
     }
     expect(seen.length).toBeGreaterThanOrEqual(3);
     expect(begun).toHaveLength(5);
+  });
+
+  it("rest for as long as they took while another tenant has calls under way", () => {
+    const loop = new QuietLoop();
+    const turns = new FairTurns(loop);
+    turns.enter("noisy");
+    turns.enter("quiet");
+    for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
+    loop.run();
+    expect(turns.waiting).toBe(0);
+    expect(loop.rests).toEqual(Array.from({ length: 9 }, () => 8));
+  });
+
+  it("rest for small calls when they have taken a millisecond together", () => {
+    const loop = new QuietLoop();
+    const turns = new FairTurns(loop);
+    turns.enter("noisy");
+    turns.enter("quiet");
+    for (let index = 0; index < 64; index += 1) turns.run("noisy", loop.take(0.125));
+    loop.run();
+    expect(turns.waiting).toBe(0);
+    expect(loop.rests).toEqual(Array.from({ length: 7 }, () => 1));
+  });
+
+  it("do not rest while a tenant is alone, or again when the others' calls are over", () => {
+    const loop = new QuietLoop();
+    const turns = new FairTurns(loop);
+    turns.enter("noisy");
+    for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
+    loop.run();
+    turns.enter("quiet");
+    turns.leave("quiet");
+    for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
+    loop.run();
+    expect(turns.waiting).toBe(0);
+    expect(loop.rests).toEqual([]);
+  });
+
+  it("count a call that fails within another one's beginning once", () => {
+    const loop = new QuietLoop();
+    const turns = new FairTurns(loop);
+    turns.enter("noisy");
+    turns.enter("quiet");
+    turns.run("noisy", { startNow: () => turns.run("noisy", loop.take(0.125)) });
+    for (let index = 0; index < 8; index += 1) turns.run("noisy", loop.take(0.125));
+    loop.run();
+    expect(loop.rests).toEqual([1]);
   });
 });

@@ -85,6 +85,9 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   #readFailure: CallFailure | undefined;
   #hasRequestEnded = false;
   #opened: GrpcOpenCall | undefined;
+  #tenant = "";
+  /** It counts among the calls of its tenant. */
+  #isUnderWay = false;
   /** It waits for its turn to begin. */
   #isQueued = false;
   /** `#opened` runs, or was rejected. */
@@ -151,6 +154,7 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
 
   onClose(): void {
     this.#calls.remove(this.seat, this);
+    if (this.#isUnderWay) this.#turns.leave(this.#tenant);
     // Every stream closes; only one that closes early is a cancel. An error costs its stack, so none is made in vain.
     if (!this.#reply.hasEnded) {
       this.abort(new CallFailure(ErrorReason.CANCELLED, "the caller has gone"));
@@ -173,8 +177,9 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     this.#reply.succeed(frames);
   }
 
+  /** What has been refused ends in its tenant's turn: a group of them becomes durable at once. */
   fail(failure: CallFailure, frames?: Buffer): void {
-    this.#reply.fail(failure, frames);
+    this.#turns.run(this.#tenant, { startNow: () => this.#reply.fail(failure, frames) });
   }
 
   end(trailers: OutgoingHttpHeaders, frames?: Buffer): void {
@@ -197,11 +202,14 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
 
   #accept(opened: GrpcOpenCall): void {
     this.#opened = opened;
+    this.#tenant = opened.tenant;
     this.#reply.takeHeadersFrom(opened);
     if (this.#abortedBy !== undefined) {
       this.#reject(opened, this.#abortedBy);
       return;
     }
+    this.#isUnderWay = true;
+    this.#turns.enter(opened.tenant);
     this.#startWhenRead();
   }
 
@@ -209,12 +217,11 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   #startWhenRead(): void {
     const isRead = this.#hasRequestEnded || this.#readFailure !== undefined;
     const isOver = this.#isStarted || this.#abortedBy !== undefined;
-    const opened = this.#opened;
-    if (opened === undefined || !isRead || this.#isQueued || isOver) {
+    if (this.#opened === undefined || !isRead || this.#isQueued || isOver) {
       return;
     }
     this.#isQueued = true;
-    this.#turns.run(opened.tenant, this);
+    this.#turns.run(this.#tenant, this);
   }
 
   /** Decodes the message and begins, in its tenant's turn. */
@@ -265,7 +272,7 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     }
     this.#isStarted = true;
     // Never rejects. The record comes first, as with every other end of a call.
-    void opened.reject(failure).then((told) => this.#reply.fail(told));
+    void opened.reject(failure).then((told) => this.fail(told));
   }
 
   #failUnopened(error: unknown): void {
