@@ -25,7 +25,7 @@ try {
   const simulator = await startSimulatorChild();
   children.push(simulator);
   // Only the gateway is shared: the noisy one's client and provider stand behind the quiet one's on their core.
-  const theirs = await startSimulatorChild(19);
+  const theirs = await startSimulatorChild(true);
   children.push(theirs);
   const config = join(folder, "gateway.yaml");
   writeFileSync(
@@ -54,7 +54,7 @@ try {
       const noisy = await startNode({
         name: kind,
         core: 1,
-        niceness: 19,
+        isLast: true,
         args: ["bench/neighbour-load.ts", String(gateway.port), kind],
       });
       await new Promise((resolve) => setTimeout(resolve, 1_000));

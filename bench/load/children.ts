@@ -15,21 +15,15 @@ export type ChildOptions = {
   readonly core: number;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv | undefined;
-  /** 0 to 19: how far it stands behind others on its core. Default 0. */
-  readonly niceness?: number | undefined;
+  /** It runs when nothing else on its core wants to. Default: as an equal. */
+  readonly isLast?: boolean | undefined;
 };
 
 /** Starts `node …args` on one core; it has to print one JSON line with its `port`. */
 export async function startNode(options: ChildOptions): Promise<Child> {
-  const niceness = String(options.niceness ?? 0);
-  const child = spawn(
-    "nice",
-    ["-n", niceness, "taskset", "-c", String(options.core), process.execPath, ...options.args],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: options.env ?? process.env,
-    },
-  );
+  const pinned = ["taskset", "-c", String(options.core), process.execPath, ...options.args];
+  const [command = "", ...args] = options.isLast === true ? ["chrt", "--idle", "0", ...pinned] : pinned;
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], env: options.env ?? process.env });
   const port = await portOf(child, options.name);
   return { pid: child.pid ?? 0, port, stop: () => stopped(child, "SIGTERM"), kill: () => stopped(child, "SIGKILL") };
 }

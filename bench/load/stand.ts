@@ -8,8 +8,8 @@ const providerKey = { BENCH_PROVIDER_KEY: "bench-provider-key" };
 /** As `env` of a gateway that a bench starts by itself. */
 export const gatewayEnv: NodeJS.ProcessEnv = { ...process.env, ...providerKey };
 
-export function startSimulatorChild(niceness?: number): Promise<Child> {
-  return startNode({ name: "simulator", core: loadCore, niceness, args: ["bench/simulator.ts"] });
+export function startSimulatorChild(isLast = false): Promise<Child> {
+  return startNode({ name: "simulator", core: loadCore, isLast, args: ["bench/simulator.ts"] });
 }
 
 export type GatewayChildOptions = {
