@@ -83,6 +83,11 @@ export class GatewayCall implements OpenCall {
     return this.#call.account.identity.caller.projectId;
   }
 
+  refusalUnread(): CallFailure | undefined {
+    const { account, parts } = this.#call;
+    return parts.admission.refusal?.(account.identity.caller, parts.clock.nowMs());
+  }
+
   complete(request: CompleteRequest, sink: UnarySink<CompleteResponse>): CallHandle {
     const refusal = this.#refusal(request);
     if (refusal !== undefined) return this.#refuse(request, refusal, sink);

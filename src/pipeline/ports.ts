@@ -77,6 +77,8 @@ export interface OpenCall {
   readonly correlationId: string;
   /** Id of the caller's project: calls of different tenants begin in turn. */
   readonly tenant: string;
+  /** Why the call would be refused whatever its message says; `undefined`: that depends. Takes nothing: `reject` ends it. */
+  refusalUnread(): CallFailure | undefined;
   complete(request: CompleteRequest, sink: UnarySink<CompleteResponse>): CallHandle;
   streamComplete(request: StreamCompleteRequest, sink: StreamSink): CallHandle;
   countTokens(request: CountTokensRequest, sink: UnarySink<CountTokensResponse>): CallHandle;
@@ -207,12 +209,16 @@ export type FindFallback = (
   nowMs: number,
 ) => BudgetFallback | undefined;
 
+export type FindRefusal = (caller: Caller, nowMs: number) => CallFailure | undefined;
+
 export interface Admission {
   /**
    * Takes from every limit and budget that applies, all or none. Throws (or rejects with) `CallFailure` RATE_LIMITED,
    * CONCURRENCY_LIMITED or BUDGET_EXHAUSTED. Synchronous while the local share suffices.
    */
   admit(request: AdmissionRequest, nowMs: number): Reservation | Promise<Reservation>;
+  /** Why any call of the caller would be refused now, as far as known here; takes nothing. Absent: that is never known. */
+  readonly refusal?: FindRefusal | undefined;
   /** The budget past whose limit a call goes to another model, as far as known here; absent: no budget does that. */
   readonly fallback?: FindFallback | undefined;
 }

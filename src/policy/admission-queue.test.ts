@@ -98,6 +98,16 @@ describe("the admission queue", () => {
     expect(queue.waiting).toBe(0);
   });
 
+  it("refuses before a call is read what would not be waited for, and nothing else", () => {
+    const { caller } = request("a");
+    const refusing = (reason: ErrorReason, retryAfterMs: number): AdmissionQueue =>
+      queueOver({ ...slots(0), refusal: () => new CallFailure(reason, "no", { retryAfterMs }) });
+    expect(refusing(ErrorReason.RATE_LIMITED, 60_000).refusal(caller, 0)?.message).toBe("no");
+    expect(refusing(ErrorReason.RATE_LIMITED, 1_000).refusal(caller, 0)).toBeUndefined();
+    expect(refusing(ErrorReason.CONCURRENCY_LIMITED, 60_000).refusal(caller, 0)).toBeUndefined();
+    expect(queueOver(slots(0)).refusal(caller, 0)).toBeUndefined();
+  });
+
   it("does not wait for what comes too late, nor for a budget, nor beyond its own bound", () => {
     const late = new CallFailure(ErrorReason.RATE_LIMITED, "later", { retryAfterMs: 60_000 });
     const spent = new CallFailure(ErrorReason.BUDGET_EXHAUSTED, "spent");

@@ -2,6 +2,7 @@
 // past the caller's deadline. What is refused in the end is refused as if nobody had waited.
 import { ErrorReason } from "../contract.ts";
 import { CallFailure } from "../domain/call-failure.ts";
+import type { Caller } from "../domain/principal.ts";
 import type { Admission, AdmissionRequest, Clock, Reservation } from "../pipeline/ports.ts";
 
 export type AdmissionQueueOptions = {
@@ -51,6 +52,14 @@ export class AdmissionQueue implements Admission {
 
   get fallback(): Admission["fallback"] {
     return this.#options.admission.fallback;
+  }
+
+  /** Not while it may be waited out. */
+  refusal(caller: Caller, nowMs: number): CallFailure | undefined {
+    const found = this.#options.admission.refusal?.(caller, nowMs);
+    const isHopeless =
+      found?.reason === ErrorReason.RATE_LIMITED && (found.facts.retryAfterMs ?? 0) > this.#options.waitMsMax;
+    return isHopeless ? found : undefined;
   }
 
   admit(request: AdmissionRequest, nowMs: number): Reservation | Promise<Reservation> {

@@ -131,6 +131,21 @@ describe("limits", () => {
     expect(refusal.facts.retryAfterMs).toBe(61_000);
   });
 
+  it.each([false, true])("that are used up refuse any call before it is read; shared: %s", async (shared) => {
+    const limits = [limitOf("project/search", { requestsPerMinute: 2 })];
+    const admission = admissionWith({ limits, shared });
+    const ads = { ...caller, projectId: "ads" };
+    for (let call = 0; call < 2; call++) {
+      expect(admission.refusal?.(caller, nowMs)).toBeUndefined();
+      (await admission.admit(requestWith(), nowMs)).settle(nothing, nowMs);
+    }
+    const unread = admission.refusal?.(caller, nowMs);
+    const read = await refusalOf(() => admission.admit(requestWith(), nowMs));
+    expect([unread?.reason, unread?.message, unread?.facts]).toEqual([read.reason, read.message, read.facts]);
+    expect(admission.refusal?.(ads, nowMs)).toBeUndefined();
+    expect(admission.refusal?.(caller, nowMs + 60_000)).toBeUndefined();
+  });
+
   it("hold concurrency until the call is settled", async () => {
     const admission = admissionWith({ limits: [limitOf("key/search-prod", { concurrency: 1 })] });
     const reservation = await admission.admit(requestWith(), nowMs);

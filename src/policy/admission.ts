@@ -15,6 +15,7 @@ import {
   type BudgetGate,
   type Gates,
   joinGates,
+  refusalThrough,
   type SharedLimit,
   statesOf,
 } from "./gates.ts";
@@ -221,12 +222,13 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
   function boundGates(
     { caller, endUserId, model }: Pick<AdmissionRequest, "caller" | "endUserId" | "model">,
     nowMs: number,
+    isAsked: (limit: KeyLimit) => boolean = () => true,
   ): Gates | undefined {
     if (bindings === undefined || caller.keyId === "") return undefined;
     const all = bindings.limitsOf(caller.keyId);
     const budgets = bindings.budgetsOf(caller.keyId);
     if (all.length + budgets.length === 0) return undefined;
-    const limits = all.filter((limit) => limit.model === "" || limit.model === model);
+    const limits = all.filter((limit) => (limit.model === "" || limit.model === model) && isAsked(limit));
     return {
       limits: limits
         .filter(({ rule }) => isLocal(rule))
@@ -280,6 +282,12 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
       const isUnbound = gates.limits.length + gates.sharedLimits.length + gates.budgets.length === 0;
       if (isUnbound) return nothingToSettle;
       return admitThrough(gates, request, nowMs);
+    },
+    refusal(caller, nowMs) {
+      if (isFree) return undefined;
+      const configured = gatesOf(caller, "", nowMs);
+      const bound = boundGates({ caller, endUserId: "", model: "" }, nowMs, ({ perEndUser }) => !perEndUser);
+      return refusalThrough(bound === undefined ? configured : joinGates(configured, bound), nowMs);
     },
     state(caller, { model, endUserId }, nowMs) {
       const configured = gatesOf(caller, endUserId, nowMs);

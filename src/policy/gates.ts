@@ -1,5 +1,6 @@
 // The gates that bind one call, and the way through them: all or none, at once as long as the leases suffice.
 import type { BudgetConfig, LimitConfig } from "../config/config.ts";
+import type { CallFailure } from "../domain/call-failure.ts";
 import type { AdmissionRequest, Reservation } from "../pipeline/ports.ts";
 import { budgetDenial, limitDenial, sharedLimitDenial, slotDenial } from "./denials.ts";
 import { amountOf, type LimitGate } from "./limits/limit-gate.ts";
@@ -73,17 +74,39 @@ type Tokens = { readonly inputTokens: number; readonly outputTokens: number };
 
 /** Takes from all or throws the denial with the longest wait: until then another try cannot succeed. */
 function enterLimits(gates: readonly LimitGate[], tokens: Tokens, nowMs: number): readonly Claimed[] {
+  const denial = longestDenial(gates, ({ rule }) => amountOf(rule.meter, tokens), nowMs);
+  if (denial !== undefined) throw denial;
+  return gates.map((gate) => ({ gate, claimed: gate.enter(amountOf(gate.rule.meter, tokens)) }));
+}
+
+/** Of the gate that is shut for longest; `undefined`: so much passes each of them. */
+function longestDenial(
+  gates: readonly LimitGate[],
+  amountAt: (gate: LimitGate) => number,
+  nowMs: number,
+): CallFailure | undefined {
   let longestWaitMs = 0;
   let shortest: LimitGate | undefined;
   for (const gate of gates) {
-    const waitMs = gate.waitMs(amountOf(gate.rule.meter, tokens), nowMs);
+    const waitMs = gate.waitMs(amountAt(gate), nowMs);
     if (waitMs > longestWaitMs) {
       longestWaitMs = waitMs;
       shortest = gate;
     }
   }
-  if (shortest !== undefined) throw limitDenial(shortest, longestWaitMs);
-  return gates.map((gate) => ({ gate, claimed: gate.enter(amountOf(gate.rule.meter, tokens)) }));
+  return shortest && limitDenial(shortest, longestWaitMs);
+}
+
+/** The denial of a limit that is used up, so that no call passes. */
+export function refusalThrough({ limits, sharedLimits }: Gates, nowMs: number): CallFailure | undefined {
+  const denial = longestDenial(limits, () => 1, nowMs);
+  if (denial !== undefined) return denial;
+  for (const { subject, rule, quota } of sharedLimits) {
+    const { spent, resetsAtMs } = quota.state(nowMs);
+    if (spent < Math.floor(rule.limit)) continue;
+    return sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, { because: "exhausted", resetsAtMs }, nowMs);
+  }
+  return undefined;
 }
 
 /** A claim larger than the whole limit passes at the beginning of a window: otherwise it could never pass. */

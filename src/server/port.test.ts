@@ -20,6 +20,7 @@ const streamPath = "/llmgateway.v1.InferenceService/StreamComplete";
 let test: TestServer;
 beforeEach(async () => {
   test = await startTestServer({
+    maxRequestBytes: 128 * 1024,
     timeouts: { firstByteMs: 150, headersMs: 150, pingIntervalMs: 100, pingTimeoutMs: 100 },
   });
 });
@@ -128,6 +129,22 @@ describe("raw gRPC", () => {
     expect(await callRaw(body, { ":path": method })).toEqual({ status: 200, grpcStatus: "13", reason: "INTERNAL" });
     expect(test.gateway.calls.map((call) => call.outcome)).toEqual([outcome]);
     expect(test.logged).toHaveLength(1);
+  });
+
+  it("refuses a large message before it has come when the caller's limit is used up, and reads a small one", async () => {
+    const limit = { "x-fake-limit": "used-up" };
+    const announced = frame(askBytes("echo", "x".repeat(70_000))).subarray(0, 1_000);
+    expect(await callRaw(announced, limit)).toMatchObject({ reason: "RATE_LIMITED" });
+    expect(test.gateway.calls.map(({ outcome }) => outcome)).toEqual(["rejected"]);
+    expect(await callRaw(frame(askBytes("echo")), limit)).toMatchObject({ grpcStatus: "0" });
+  });
+
+  it("reads large messages of many calls at once, each wholly", async () => {
+    await test.server.close(0);
+    test = await startTestServer({ maxRequestBytes: 4 << 20 });
+    const body = frame(askBytes("echo", "x".repeat(3 << 20)));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => callRaw(body)));
+    expect(answers.map(({ grpcStatus }) => grpcStatus)).toEqual(Array.from({ length: 8 }, () => "0"));
   });
 
   it("refuses a time limit that cannot be read", async () => {

@@ -57,8 +57,8 @@ const defaultTimeouts: PortTimeouts = {
 const limits = {
   http1HeaderBytesMax: 32 * 1024,
   http2HeaderListBytesMax: 64 * 1024,
-  streamWindowBytes: 1 << 20,
-  connectionWindowBytes: 8 << 20,
+  streamWindowBytes: 256 << 10,
+  connectionWindowBytes: 2 << 20,
   lastWordsMs: 500,
 } as const;
 

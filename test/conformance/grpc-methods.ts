@@ -73,6 +73,7 @@ function openCall<Input extends DescMessage>(
   return {
     correlationId: "",
     tenant: "",
+    refusalUnread: () => undefined,
     addHeaders: (outgoing) => Object.assign(outgoing, responseHeaders),
     reject: (failure) => Promise.resolve(failure),
     read: (bytes) => {

@@ -107,6 +107,17 @@ describe("turns at the event loop", () => {
     expect(loop.rests).toEqual(Array.from({ length: 7 }, () => 1));
   });
 
+  it("end early, and rest, for what will be done outside of them", () => {
+    const loop = new QuietLoop();
+    const turns = new FairTurns(loop);
+    turns.enter("noisy");
+    turns.enter("quiet");
+    for (let index = 0; index < 6; index += 1) turns.run("noisy", { startNow: () => turns.owe(0.5) });
+    loop.run();
+    expect(turns.waiting).toBe(0);
+    expect(loop.rests).toEqual([1, 1]);
+  });
+
   it("do not rest while a tenant is alone, or again when the others' calls are over", () => {
     const loop = new QuietLoop();
     const turns = new FairTurns(loop);

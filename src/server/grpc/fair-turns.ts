@@ -86,6 +86,12 @@ export class FairTurns {
     lane.calls.push(call);
   }
 
+  /** What was begun will take so long outside of turns, and counts as if it were done in this one. */
+  owe(ms: number): void {
+    this.#owedMs += ms;
+    this.#endsMs -= ms;
+  }
+
   /** Calls that wait. */
   get waiting(): number {
     let sum = 0;

@@ -16,6 +16,12 @@ import { firstOf, type GrpcMethod, type GrpcOpenCall, type GrpcSink } from "./gr
 import { GrpcReply } from "./grpc-reply.ts";
 import { encodingOf, type MessageEncoding, MessageReader } from "./message-reader.ts";
 
+/** Messages from here on come in their tenant's turns, and not at all when the call is refused anyway. */
+const heavyBytesMin = 64 * 1024;
+
+/** Some time to receive what a peer may then send at once. */
+const windowMs = 0.25;
+
 const contentTypes: ReadonlySet<string | undefined> = new Set(["application/grpc", "application/grpc+proto"]);
 
 export type GrpcCallsOptions = {
@@ -83,6 +89,10 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   /** Its own, in `calls`. */
   seat = -1;
   #readFailure: CallFailure | undefined;
+  /** Its message costs little to receive and to read, as far as is known. */
+  #isLight = true;
+  /** The peer may not send more for now. */
+  #isHeld = false;
   #hasRequestEnded = false;
   #opened: GrpcOpenCall | undefined;
   #tenant = "";
@@ -129,7 +139,7 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     }
   }
 
-  /** Always: of what is too large nothing is kept. */
+  /** Of what is too large, or refused, nothing is kept. */
   onData(chunk: Buffer): boolean {
     if (this.#readFailure !== undefined) {
       return true;
@@ -139,8 +149,13 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     } catch (error) {
       this.#readFailure = toCallFailure(error, this.#options.logger);
       this.#startWhenRead();
+      return true;
     }
-    return true;
+    this.#weigh();
+    if (this.#isLight || this.#readFailure !== undefined) {
+      return true;
+    }
+    return this.#receiveInTurn();
   }
 
   onEnd(): void {
@@ -210,7 +225,34 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     }
     this.#isUnderWay = true;
     this.#turns.enter(opened.tenant);
+    this.#weigh();
     this.#startWhenRead();
+  }
+
+  /** A large message that is refused in any case need not come. */
+  #weigh(): void {
+    const { messageBytes } = this.#reader;
+    if (!this.#isLight || messageBytes < heavyBytesMin || this.#opened === undefined) {
+      return;
+    }
+    this.#isLight = false;
+    this.#readFailure = this.#opened.refusalUnread();
+    if (this.#readFailure !== undefined) this.#startWhenRead();
+  }
+
+  /** False: the rest of a large message comes when its tenant's turn has come. */
+  #receiveInTurn(): boolean {
+    if (!this.#isHeld) {
+      this.#isHeld = true;
+      this.#turns.run(this.#tenant, { startNow: () => this.#receive() });
+    }
+    return !this.#isHeld;
+  }
+
+  #receive(): void {
+    this.#isHeld = false;
+    this.#turns.owe(windowMs);
+    this.#stream.resume();
   }
 
   /** Comes to its end once: when the call is open, and its message is read or cannot be. */

@@ -14,6 +14,8 @@ export interface GrpcOpenCall {
   readonly correlationId: string;
   /** Calls of different tenants begin in turn. */
   readonly tenant: string;
+  /** Why the call would be refused whatever its message says; `undefined`: that depends on it. `reject` ends it then. */
+  refusalUnread(): CallFailure | undefined;
   /** Adds what is known before the first message; called once, when the headers leave. */
   addHeaders(headers: OutgoingHttpHeaders): void;
   /** Decodes and checks; what it returns runs the call. Throws `CallFailure`. */

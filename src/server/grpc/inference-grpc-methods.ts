@@ -64,6 +64,10 @@ class OpenInference implements GrpcOpenCall {
     return this.#opened.tenant;
   }
 
+  refusalUnread(): CallFailure | undefined {
+    return this.#opened.refusalUnread();
+  }
+
   /** Not earlier: a call that replays another one takes its name when it starts. */
   addHeaders(headers: OutgoingHttpHeaders): void {
     headers["x-request-id"] = toHeaderText(this.#opened.correlationId);

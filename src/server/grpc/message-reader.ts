@@ -31,6 +31,11 @@ export class MessageReader {
     return this.#isCompressed;
   }
 
+  /** What its head announces; 0: not known yet. */
+  get messageBytes(): number {
+    return this.#messageBytes ?? 0;
+  }
+
   /** Throws as soon as it is clear that the body will not do, so that nothing large is kept. */
   push(chunk: Buffer): void {
     this.#take(chunk);
@@ -90,7 +95,10 @@ export class MessageReader {
       return;
     }
     if (this.#gathered === undefined || this.#gathered.length < this.#bytes) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes, gatheredBytesMin));
+      const most = headerBytes + (this.#messageBytes ?? Number.POSITIVE_INFINITY);
+      const larger = Buffer.allocUnsafeSlow(
+        Math.max(this.#bytes, Math.min(Math.max(2 * this.#bytes, gatheredBytesMin), most)),
+      );
       (this.#gathered ?? this.#only ?? noBytes).copy(larger, 0, 0, before);
       this.#gathered = larger;
       this.#only = undefined;

@@ -87,6 +87,10 @@ export class FakeGateway implements Gateway {
       responseId: "response-1",
       correlationId: start.header("x-request-id") ?? "made-up",
       tenant: "search",
+      refusalUnread: () =>
+        start.header("x-fake-limit") === "used-up"
+          ? new CallFailure(ErrorReason.RATE_LIMITED, "the rate limit is reached")
+          : undefined,
       complete: (request, sink) => {
         const failure = failureFor(request.model);
         if (failure !== undefined) {
