@@ -18,7 +18,7 @@ import type { AttemptControl } from "./hedged-race.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { UnarySink } from "./ports.ts";
 import { chatTask, type ReadyAttempt } from "./prepare-attempt.ts";
-import { runUnaryAttempt, type Seen } from "./unary-attempt.ts";
+import { collectAnswer, readCompletion, type Seen } from "./unary-attempt.ts";
 
 /** Ends in exactly one of `sink.succeed`, `sink.fail` and, when the caller has gone, `onCancelled`. */
 export async function complete(
@@ -55,14 +55,8 @@ async function attemptOnce(
   let usage: Usage | undefined;
   try {
     const limits = timeLimits(ready, request, "unary");
-    const { completion, response } = await runUnaryAttempt(
-      parts,
-      control.scope,
-      ready,
-      readContextOf(call, request, ready),
-      limits,
-      seen,
-    );
+    const response = await collectAnswer(parts, control.scope, ready, limits, seen);
+    const completion = readCompletion(ready, response, readContextOf(call, request, ready));
     usage = completion.usage ?? estimateUsage(undefined, account.inputTokensEstimated, charactersOf(completion.parts));
     if (!control.claim()) throw new Stopped("hedge");
     account.contentSeen(open);

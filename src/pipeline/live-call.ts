@@ -94,7 +94,8 @@ export class LiveCall {
     account.inputTokensEstimated = estimateInputTokens(request);
     authoriseRequest(caller, request, account.inputTokensEstimated, account.identity.method);
     try {
-      await this.#planAndAdmit(request, streaming, nowMs, unitsMost);
+      const admitting = this.#planAndAdmit(request, streaming, nowMs, unitsMost);
+      if (admitting !== undefined) await admitting;
     } finally {
       // Also when admission refuses: where the call would have gone is a fact of its event.
       account.ruleId = this.#itinerary?.ruleId ?? "";
@@ -124,14 +125,17 @@ export class LiveCall {
     }
   }
 
-  async #step<Operation, Answer>(
+  #step<Operation, Answer>(
     task: CallTask<Operation>,
     step: AttemptStep,
     attempt: Attempt<Operation, Answer>,
   ): Promise<Served<Answer> | undefined> {
-    await this.#waitFor(step, this.scope);
-    if (step.hedgeAfterMs !== undefined && task.mayHedge) return this.#hedged(task, step, step.hedgeAfterMs, attempt);
-    return this.#tryTarget(task, step.planned, attempt, this.#alone);
+    const { afterMs, hedgeAfterMs, planned } = step;
+    const go = (): Promise<Served<Answer> | undefined> =>
+      hedgeAfterMs !== undefined && task.mayHedge
+        ? this.#hedged(task, step, hedgeAfterMs, attempt)
+        : this.#tryTarget(task, planned, attempt, this.#alone);
+    return afterMs > 0 ? this.#waitFor(step, this.scope).then(go) : go();
   }
 
   async #hedged<Operation, Answer>(
@@ -171,7 +175,8 @@ export class LiveCall {
     let open: OpenAttempt | undefined;
     let ready: ReadyAttempt<Operation> | undefined;
     try {
-      const prepared = await control.scope.until(prepareAttempt(this.parts, task, planned, this.deadlineMs));
+      const preparing = prepareAttempt(this.parts, task, planned, this.deadlineMs);
+      const prepared = preparing instanceof Promise ? await control.scope.until(preparing) : preparing;
       if (prepared.kind === "unsupported") {
         this.itinerary.unsupported(planned);
         this.#violations.push(...prepared.violations);
@@ -179,7 +184,8 @@ export class LiveCall {
       }
       if (this.#recorded !== undefined) await control.scope.until(this.#recorded);
       control.scope.throwIfStopped();
-      const share = this.#spending && (await this.#payFor(this.#spending, planned, control));
+      const paid = this.#spending && this.#payFor(this.#spending, planned, control);
+      const share = paid instanceof Promise ? await paid : paid;
       if (this.#spending !== undefined && share === undefined) return undefined;
       ready = prepared;
       open = this.account.beginAttempt(planned);
@@ -195,10 +201,23 @@ export class LiveCall {
   }
 
   /** `undefined`: a second attempt beside the first would cost more than the budget has; the first one goes on alone. */
-  async #payFor(spending: CallSpending, planned: PlannedTarget, { scope }: AttemptControl): Promise<Share | undefined> {
+  #payFor(
+    spending: CallSpending,
+    planned: PlannedTarget,
+    control: AttemptControl,
+  ): Share | Promise<Share | undefined> {
     const share = spending.share(() => this.#mostAt(planned));
     const asked = spending.mayBegin(share);
-    if (asked === undefined) return share;
+    return asked === undefined ? share : this.#extendFor(share, asked, spending, planned, control);
+  }
+
+  async #extendFor(
+    share: Share,
+    asked: Promise<CallFailure | undefined>,
+    spending: CallSpending,
+    planned: PlannedTarget,
+    { scope }: AttemptControl,
+  ): Promise<Share | undefined> {
     let refusal: CallFailure | undefined;
     try {
       refusal = await scope.until(asked);
@@ -357,7 +376,7 @@ export class LiveCall {
     streaming: boolean,
     nowMs: number,
     unitsMost: UnitsMost | undefined,
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     const { account, deadlineMs } = this;
     const { admission, router } = this.parts;
     const { caller } = account.identity;
@@ -401,19 +420,25 @@ export class LiveCall {
     budgetFallback: BudgetFallback | undefined,
     query: RouteQuery,
     unitsMost: UnitsMost | undefined,
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     this.account.budgetFallback = budgetFallback;
     this.#itinerary = this.parts.router.begin({ ...query, budgetFallback });
     return this.#admit(query.request, query.nowMs, unitsMost);
   }
 
-  async #admit(request: CompleteRequest, nowMs: number, unitsMost: UnitsMost | undefined): Promise<void> {
+  /** At once while this instance's share of limits and budgets suffices. */
+  #admit(request: CompleteRequest, nowMs: number, unitsMost: UnitsMost | undefined): Promise<void> | undefined {
     const admitted = this.parts.admission.admit(this.#admissionRequest(request, unitsMost), nowMs);
-    this.#reservation = admitted instanceof Promise ? await this.#inTime(admitted) : admitted;
-    this.account.reservedNanoUsd = this.#reservation.reservedNanoUsd;
-    const { extend } = this.#reservation;
-    if (extend !== undefined)
-      this.#spending = new CallSpending(this.#reservation, extend, this.account, this.parts.clock);
+    if (admitted instanceof Promise) return this.#inTime(admitted).then((reservation) => this.#admitted(reservation));
+    this.#admitted(admitted);
+    return undefined;
+  }
+
+  #admitted(reservation: Reservation): void {
+    this.#reservation = reservation;
+    const { extend, reservedNanoUsd } = reservation;
+    this.account.reservedNanoUsd = reservedNanoUsd;
+    if (extend !== undefined) this.#spending = new CallSpending(reservation, extend, this.account, this.parts.clock);
   }
 
   /** A reservation that comes after the call was stopped is given back whole. */

@@ -44,13 +44,16 @@ export type PreparedAttempt<Operation> =
   | ReadyAttempt<Operation>
   | { readonly kind: "unsupported"; readonly violations: readonly FieldViolation[] };
 
-/** Rejects with `ProviderFailure` when the credential cannot be had. `deadlineMs`: Unix; `undefined`: none. */
-export async function prepareAttempt<Operation>(
+/**
+ * Rejects with `ProviderFailure` when the credential cannot be had. At once while a fresh one is held, and nothing else has to
+ * be asked for a signature. `deadlineMs`: Unix; `undefined`: none.
+ */
+export function prepareAttempt<Operation>(
   parts: PipelineParts,
   task: CallTask<Operation>,
   planned: PlannedTarget,
   deadlineMs: number | undefined,
-): Promise<PreparedAttempt<Operation>> {
+): PreparedAttempt<Operation> | Promise<PreparedAttempt<Operation>> {
   const { target } = planned;
   const configured = parts.providers.get(target.providerId);
   const operation = configured === undefined ? undefined : task.operationOf(configured.provider);
@@ -67,18 +70,21 @@ export async function prepareAttempt<Operation>(
   if (refused.length > 0) return { kind: "unsupported", violations: refused };
 
   const held = parts.credentials.credential(target.providerId);
-  const credential = held instanceof Promise ? await held : held;
-  const signed = configured.provider.authorise(translation.request, credential, parts.clock.nowMs());
-  return {
-    kind: "ready",
-    planned,
-    configured,
-    operation,
-    request: signed instanceof Promise ? await signed : signed,
-    rest: translation.rest ?? noRequests,
-    credential,
-    warnings: translation.warnings,
+  const signedWith = (credential: Credential): ReadyAttempt<Operation> | Promise<ReadyAttempt<Operation>> => {
+    const readyWith = (request: HttpRequest): ReadyAttempt<Operation> => ({
+      kind: "ready",
+      planned,
+      configured,
+      operation,
+      request,
+      rest: translation.rest ?? noRequests,
+      credential,
+      warnings: translation.warnings,
+    });
+    const signed = configured.provider.authorise(translation.request, credential, parts.clock.nowMs());
+    return signed instanceof Promise ? signed.then(readyWith) : readyWith(signed);
   };
+  return held instanceof Promise ? held.then(signedWith) : signedWith(held);
 }
 
 const noRequests: readonly HttpRequest[] = [];

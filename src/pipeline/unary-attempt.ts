@@ -1,4 +1,4 @@
-// One unary attempt: sends, collects, reads. Resolves with the completion, rejects with `ProviderFailure` or `Stopped`.
+// One unary attempt: sends, collects, reads. Fails with `ProviderFailure` or `Stopped`.
 import type { Completion } from "../domain/completion.ts";
 import type { HttpHeaders, HttpResponse } from "../domain/http.ts";
 import { ProviderFailure } from "../domain/provider-failure.ts";
@@ -68,21 +68,17 @@ export function collectAnswer(
   });
 }
 
-/** Sends a prepared unary attempt and reads its answer. */
-export async function runUnaryAttempt(
-  parts: PipelineParts,
-  scope: CallScope,
+/** The completion in a collected answer. Throws `ProviderFailure` when there is none. */
+export function readCompletion(
   ready: ReadyAttempt<ChatOperation>,
+  response: HttpResponse,
   context: ReadContext,
-  limits: AttemptLimits,
-  seen: Seen,
-): Promise<{ readonly completion: Completion; readonly response: HttpResponse }> {
-  const response = await collectAnswer(parts, scope, ready, limits, seen);
+): Completion {
   try {
     if (response.status < 200 || response.status >= 300) {
       throw ready.configured.provider.toFailure(response.status, response.headers, response.body);
     }
-    return { completion: ready.operation.fromHttpResponse(response, context), response };
+    return ready.operation.fromHttpResponse(response, context);
   } catch (error) {
     throw withoutCredential(error, ready.credential);
   }
