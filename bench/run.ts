@@ -6,7 +6,7 @@
 //   npm run bench -- --quick      a short form
 //   npm run bench -- --gate       the short form; fails when a ratio passes its bound
 //   npm run bench -- --durability os|fsync     --no-nats
-//   npm run bench -- --only "unary 4x16" --node-args "--cpu-prof"    one profile, with flags for the gateway's node
+//   npm run bench -- --only "unary 4x16" --node-args="--cpu-prof"    one profile, with flags for the gateway's node
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

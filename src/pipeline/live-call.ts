@@ -201,11 +201,7 @@ export class LiveCall {
   }
 
   /** `undefined`: a second attempt beside the first would cost more than the budget has; the first one goes on alone. */
-  #payFor(
-    spending: CallSpending,
-    planned: PlannedTarget,
-    control: AttemptControl,
-  ): Share | Promise<Share | undefined> {
+  #payFor(spending: CallSpending, planned: PlannedTarget, control: AttemptControl): Share | Promise<Share | undefined> {
     const share = spending.share(() => this.#mostAt(planned));
     const asked = spending.mayBegin(share);
     return asked === undefined ? share : this.#extendFor(share, asked, spending, planned, control);

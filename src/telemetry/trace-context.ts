@@ -72,10 +72,13 @@ function checkedTraceState(header: string): string {
   return entries.length <= stateEntriesMax && entries.every((entry) => stateEntry.test(entry)) ? entries.join(",") : "";
 }
 
-function newId(byteCount: number, random: RandomSource): string {
-  const bytes = new Uint8Array(byteCount);
+/** Written anew for each id, of which a call has three. */
+const idBytes = { 8: Buffer.alloc(8), 16: Buffer.alloc(16) } as const;
+
+function newId(byteCount: keyof typeof idBytes, random: RandomSource): string {
+  const bytes = idBytes[byteCount].fill(0);
   random(bytes);
-  const id = Buffer.from(bytes.buffer).toString("hex");
+  const id = bytes.toString("hex");
   // All zero means "no id" to the specification.
   return isZero(id) ? `${id.slice(1)}1` : id;
 }

@@ -98,7 +98,8 @@ const secondsByField = wordTable<bigint>({
 
 /** Split of the cache writes by time to live, where it adds up (Doubleword, and gateways in front of Anthropic). */
 function toCacheWrites(raw: JsonRecord, cacheWrite: number | undefined): CacheWrite[] {
-  const split = asObject(raw["cache_creation"]) ?? {};
+  const split = asObject(raw["cache_creation"]);
+  if (split === undefined) return [];
   const writes: CacheWrite[] = [];
   let sum = 0;
   for (const [field, seconds] of Object.entries(secondsByField)) {
