@@ -55,7 +55,9 @@ export function configSchema(known: KnownNames) {
       .array(limitEntry)
       .max(limits.limitsMax, `must have at most ${limits.limitsMax} limits`)
       .prefault([])
-      .describe("Rates and concurrency."),
+      .describe(
+        "Rates and concurrency. A call whose message is 64 KiB or more is refused by a limit that is used up before the message has come: its event names no model.",
+      ),
     queue: queueSection.prefault({}).describe("Waiting for a limit that is short, instead of being refused."),
     budgets: z
       .array(budgetEntry)
