@@ -39,11 +39,12 @@ export class CallFailure extends Error {
   readonly reason: ErrorReason;
   readonly facts: CallFailureFacts;
 
-  /** Without a stack: it is how a call ends, and a flood of refusals would take them. A fault of ours is its `cause`. */
+  /** Without a stack: it is how a call ends, and a flood of refusals would take them. What broke is its `cause`. */
   constructor(reason: ErrorReason, message: string, facts: CallFailureFacts = {}) {
+    const options = { cause: facts.cause };
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
-    super(message, { cause: facts.cause });
+    super(message, options);
     Error.stackTraceLimit = stackTraceLimit;
     this.reason = reason;
     this.facts = facts;

@@ -146,6 +146,17 @@ describe("limits", () => {
     expect(admission.refusal?.(caller, nowMs + 60_000)).toBeUndefined();
   });
 
+  it("that may let a call pass when its message has come refuse none before it is read", async () => {
+    const quick = limitOf("project/search", { requestsPerMinute: 600 });
+    const slots = limitOf("key/search-prod", { concurrency: 1 });
+    const admission = admissionWith({ limits: [quick, slots] });
+    for (let call = 0; call < 600; call++) (await admission.admit(requestWith(), nowMs)).settle(nothing, nowMs);
+    expect((await refusalOf(() => admission.admit(requestWith(), nowMs))).reason).toBe(ErrorReason.RATE_LIMITED);
+    expect(admission.refusal?.(caller, nowMs)).toBeUndefined();
+    await admission.admit(requestWith(), nowMs + 1_000);
+    expect(admission.refusal?.(caller, nowMs + 1_000)).toBeUndefined();
+  });
+
   it("hold concurrency until the call is settled", async () => {
     const admission = admissionWith({ limits: [limitOf("key/search-prod", { concurrency: 1 })] });
     const reservation = await admission.admit(requestWith(), nowMs);

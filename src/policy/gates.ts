@@ -79,6 +79,9 @@ function enterLimits(gates: readonly LimitGate[], tokens: Tokens, nowMs: number)
   return gates.map((gate) => ({ gate, claimed: gate.enter(amountOf(gate.rule.meter, tokens)) }));
 }
 
+/** In so many milliseconds most messages come. */
+const whileMs = 1_000;
+
 /** Of the gate that is shut for longest; `undefined`: so much passes each of them. */
 function longestDenial(
   gates: readonly LimitGate[],
@@ -97,13 +100,18 @@ function longestDenial(
   return shortest && limitDenial(shortest, longestWaitMs);
 }
 
-/** The denial of a limit that is used up, so that no call passes. */
+/**
+ * The denial of a limit that is used up, so that no call passes for a while. Not of one that may let the call pass when its
+ * message has come: a slot comes free at any time, and a bucket that lacks one unit has it soon.
+ */
 export function refusalThrough({ limits, sharedLimits }: Gates, nowMs: number): CallFailure | undefined {
-  const denial = longestDenial(limits, () => 1, nowMs);
-  if (denial !== undefined) return denial;
-  for (const { subject, rule, quota } of sharedLimits) {
+  const rates = limits.filter(({ rule }) => rule.meter !== "concurrency");
+  const denial = longestDenial(rates, () => 1, nowMs);
+  if ((denial?.facts.retryAfterMs ?? 0) >= whileMs) return denial;
+  for (const { subject, rule, quota, onStateFailure } of sharedLimits) {
     const { spent, resetsAtMs } = quota.state(nowMs);
-    if (spent < Math.floor(rule.limit)) continue;
+    const mayPass = rule.meter === "concurrency" || onStateFailure !== "closed" || resetsAtMs - nowMs < whileMs;
+    if (mayPass || spent < Math.floor(rule.limit)) continue;
     return sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, { because: "exhausted", resetsAtMs }, nowMs);
   }
   return undefined;

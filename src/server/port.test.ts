@@ -139,6 +139,13 @@ describe("raw gRPC", () => {
     expect(await callRaw(frame(askBytes("echo")), limit)).toMatchObject({ grpcStatus: "0" });
   });
 
+  it("refuses a message that only became large when it was expanded likewise", async () => {
+    const body = frame(gzipSync(askBytes("echo", "x".repeat(70_000))), 1);
+    const gzip = { "grpc-encoding": "gzip" };
+    expect(await callRaw(body, { ...gzip, "x-fake-limit": "used-up" })).toMatchObject({ reason: "RATE_LIMITED" });
+    expect(await callRaw(body, gzip)).toMatchObject({ grpcStatus: "0" });
+  });
+
   it("reads large messages of many calls at once, each wholly", async () => {
     await test.server.close(0);
     test = await startTestServer({ maxRequestBytes: 4 << 20 });

@@ -58,7 +58,7 @@ const limits = {
   http1HeaderBytesMax: 32 * 1024,
   http2HeaderListBytesMax: 64 * 1024,
   streamWindowBytes: 256 << 10,
-  connectionWindowBytes: 2 << 20,
+  connectionWindowBytes: 8 << 20,
   lastWordsMs: 500,
 } as const;
 

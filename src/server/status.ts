@@ -132,8 +132,9 @@ function codeOf(name: ReasonName, facts: CallFailureFacts): RpcCode {
   return isProviderAccount && facts.precondition !== undefined ? RpcCode.FAILED_PRECONDITION : codeByReason[name];
 }
 
-function pushbackMs(facts: CallFailureFacts): number {
-  return facts.retryAfterMs === undefined ? -1 : Math.max(0, Math.ceil(facts.retryAfterMs));
+/** A wait without an end, e.g. for a limit that lets nothing through, is none. */
+function pushbackMs({ retryAfterMs }: CallFailureFacts): number {
+  return retryAfterMs === undefined || !Number.isFinite(retryAfterMs) ? -1 : Math.max(0, Math.ceil(retryAfterMs));
 }
 
 function fittingDetails(name: ReasonName, facts: CallFailureFacts): readonly StatusDetail[] {

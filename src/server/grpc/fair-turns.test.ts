@@ -132,6 +132,30 @@ describe("turns at the event loop", () => {
     expect(loop.rests).toEqual([]);
   });
 
+  it("pay back nothing of what a tenant took while it was alone", () => {
+    const loop = new QuietLoop();
+    const turns = new FairTurns(loop);
+    turns.enter("noisy");
+    for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
+    loop.run();
+    turns.enter("quiet");
+    for (let index = 0; index < 3; index += 1) turns.run("quiet", loop.take(8));
+    loop.run();
+    expect(turns.waiting).toBe(0);
+    expect(Math.max(...loop.rests)).toBe(8);
+  });
+
+  it("rest for 20 ms at most, whatever a call took", () => {
+    const loop = new QuietLoop();
+    const turns = new FairTurns(loop);
+    turns.enter("noisy");
+    turns.enter("quiet");
+    for (let index = 0; index < 2; index += 1) turns.run("noisy", loop.take(500));
+    loop.run();
+    expect(turns.waiting).toBe(0);
+    expect(loop.rests).toEqual([20]);
+  });
+
   it("count a call that fails within another one's beginning once", () => {
     const loop = new QuietLoop();
     const turns = new FairTurns(loop);

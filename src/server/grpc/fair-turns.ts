@@ -2,7 +2,7 @@
 // each tenant in turn, for a short time, and then everything else has its turn, e.g. the answers of calls that run. So a
 // tenant that floods, or sends what is dear to decode, makes its own calls wait and not those of others, over however many
 // connections it comes. A call needs some eight turns of the event loop from its first byte to its last: so, while more than
-// one tenant has calls under way, turns take half of the time at most.
+// one tenant has calls under way, turns are followed by as much time without any.
 
 /** A call whose message is there, or whose failure is to be told. */
 export interface Startable {
@@ -39,6 +39,8 @@ const eventLoop: Loop = {
 const turnMs = 0.25;
 /** What turns have taken is paid back in rests of so long at least: a timer knows whole milliseconds only. */
 const restMsMin = 1;
+/** No rest is longer, whatever is owed: the others' calls do not begin in it either. */
+const restMsMax = 20;
 /** Places of calls that have begun, at the front of a lane, before they are cut off. */
 const gapMax = 256;
 
@@ -112,7 +114,9 @@ export class FairTurns {
   #count(nowMs: number): void {
     this.#isCounting = true;
     this.#passed(nowMs);
-    const mustRest = this.#owedMs >= restMsMin && this.#tenantsUnderWay > 1;
+    // Who is alone owes nobody anything.
+    this.#owedMs = this.#tenantsUnderWay < 2 ? 0 : Math.min(this.#owedMs, restMsMax);
+    const mustRest = this.#owedMs >= restMsMin;
     this.#endsMs = mustRest ? 0 : nowMs + turnMs;
     if (mustRest) this.#loop.after(this.#owedMs, this.#next);
     else this.#loop.next(this.#next);

@@ -15,12 +15,17 @@ import { FairTurns, type Startable } from "./fair-turns.ts";
 import { firstOf, type GrpcMethod, type GrpcOpenCall, type GrpcSink } from "./grpc-method.ts";
 import { GrpcReply } from "./grpc-reply.ts";
 import { encodingOf, type MessageEncoding, MessageReader } from "./message-reader.ts";
+import { ReceiveInTurn } from "./receive-in-turn.ts";
 
 /** Messages from here on come in their tenant's turns, and not at all when the call is refused anyway. */
 const heavyBytesMin = 64 * 1024;
 
-/** Some time to receive what a peer may then send at once. */
-const windowMs = 0.25;
+/** What policy refuses, of which a tenant may have many in a moment. */
+const refusals: ReadonlySet<ErrorReason> = new Set([
+  ErrorReason.RATE_LIMITED,
+  ErrorReason.CONCURRENCY_LIMITED,
+  ErrorReason.BUDGET_EXHAUSTED,
+]);
 
 const contentTypes: ReadonlySet<string | undefined> = new Set(["application/grpc", "application/grpc+proto"]);
 
@@ -89,10 +94,8 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   /** Its own, in `calls`. */
   seat = -1;
   #readFailure: CallFailure | undefined;
-  /** Its message costs little to receive and to read, as far as is known. */
-  #isLight = true;
-  /** The peer may not send more for now. */
-  #isHeld = false;
+  /** `undefined`: its message is small, as far as is known. */
+  #largeMessage: ReceiveInTurn | undefined;
   #hasRequestEnded = false;
   #opened: GrpcOpenCall | undefined;
   #tenant = "";
@@ -103,6 +106,8 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
   /** `#opened` runs, or was rejected. */
   #isStarted = false;
   #handle: CallHandle | undefined;
+  /** Why it is refused, until that is told in its tenant's turn. */
+  #refusal: CallFailure | undefined;
   /** Why `abort` was called. */
   #abortedBy: CallFailure | undefined;
 
@@ -139,23 +144,22 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     }
   }
 
-  /** Of what is too large, or refused, nothing is kept. */
+  /** Of what is too large, or refused, nothing is kept, and no more is wanted. */
   onData(chunk: Buffer): boolean {
     if (this.#readFailure !== undefined) {
-      return true;
+      return false;
     }
     try {
       this.#reader.push(chunk);
     } catch (error) {
       this.#readFailure = toCallFailure(error, this.#options.logger);
-      this.#startWhenRead();
-      return true;
     }
     this.#weigh();
-    if (this.#isLight || this.#readFailure !== undefined) {
-      return true;
+    if (this.#readFailure !== undefined) {
+      this.#startWhenRead();
+      return false;
     }
-    return this.#receiveInTurn();
+    return this.#largeMessage?.take(chunk.length, this.#reader.missingBytes) ?? true;
   }
 
   onEnd(): void {
@@ -192,9 +196,10 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     this.#reply.succeed(frames);
   }
 
-  /** What has been refused ends in its tenant's turn: a group of them becomes durable at once. */
   fail(failure: CallFailure, frames?: Buffer): void {
-    this.#turns.run(this.#tenant, { startNow: () => this.#reply.fail(failure, frames) });
+    const isRefusal = refusals.has(failure.reason) && !this.#stream.headersSent;
+    if (isRefusal && (frames === undefined || frames.length === 0)) this.#failInTurn(failure);
+    else this.#reply.fail(failure, frames);
   }
 
   end(trailers: OutgoingHttpHeaders, frames?: Buffer): void {
@@ -207,6 +212,10 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
       return;
     }
     this.#abortedBy = failure;
+    if (this.#refusal !== undefined) {
+      this.#reply.fail(this.#refusal);
+      return;
+    }
     if (this.#isStarted) {
       this.#handle?.cancel();
     } else if (this.#opened !== undefined) {
@@ -231,28 +240,21 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
 
   /** A large message that is refused in any case need not come. */
   #weigh(): void {
-    const { messageBytes } = this.#reader;
-    if (!this.#isLight || messageBytes < heavyBytesMin || this.#opened === undefined) {
+    const opened = this.#opened;
+    const isSmall = this.#reader.messageBytes < heavyBytesMin;
+    if (isSmall || opened === undefined || this.#largeMessage !== undefined || this.#readFailure !== undefined) {
       return;
     }
-    this.#isLight = false;
-    this.#readFailure = this.#opened.refusalUnread();
-    if (this.#readFailure !== undefined) this.#startWhenRead();
+    this.#largeMessage = new ReceiveInTurn(this.#stream, this.#turns, opened.tenant);
+    this.#readFailure = this.#refusalUnread(opened);
   }
 
-  /** False: the rest of a large message comes when its tenant's turn has come. */
-  #receiveInTurn(): boolean {
-    if (!this.#isHeld) {
-      this.#isHeld = true;
-      this.#turns.run(this.#tenant, { startNow: () => this.#receive() });
+  #refusalUnread(opened: GrpcOpenCall): CallFailure | undefined {
+    try {
+      return opened.refusalUnread();
+    } catch (error) {
+      return toCallFailure(error, this.#options.logger, opened.correlationId);
     }
-    return !this.#isHeld;
-  }
-
-  #receive(): void {
-    this.#isHeld = false;
-    this.#turns.owe(windowMs);
-    this.#stream.resume();
   }
 
   /** Comes to its end once: when the call is open, and its message is read or cannot be. */
@@ -263,7 +265,8 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
       return;
     }
     this.#isQueued = true;
-    this.#turns.run(this.#tenant, this);
+    if (this.#readFailure === undefined) this.#turns.run(this.#tenant, this);
+    else this.#refuse(this.#opened, this.#readFailure);
   }
 
   /** Decodes the message and begins, in its tenant's turn. */
@@ -273,13 +276,10 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
       return;
     }
     try {
-      if (this.#readFailure !== undefined) {
-        throw this.#readFailure;
-      }
       const message = this.#reader.end();
       if (this.#reader.isCompressed) {
         expandGzip(message, this.#options.maxRequestBytes).then(
-          (expanded) => this.#start(opened, expanded),
+          (expanded) => this.#startExpanded(opened, expanded),
           (error: unknown) => this.#refuse(opened, error),
         );
         return;
@@ -288,6 +288,14 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     } catch (error) {
       this.#refuse(opened, error);
     }
+  }
+
+  /** It has become larger meanwhile. */
+  #startExpanded(opened: GrpcOpenCall, message: Uint8Array): void {
+    const isLarge = message.length >= heavyBytesMin && this.#largeMessage === undefined;
+    const refusal = isLarge ? this.#refusalUnread(opened) : undefined;
+    if (refusal === undefined) this.#turns.run(this.#tenant, { startNow: () => this.#start(opened, message) });
+    else this.#refuse(opened, refusal);
   }
 
   #start(opened: GrpcOpenCall, message: Uint8Array): void {
@@ -314,7 +322,13 @@ class GrpcCall implements GrpcSink, StreamListener, Startable {
     }
     this.#isStarted = true;
     // Never rejects. The record comes first, as with every other end of a call.
-    void opened.reject(failure).then((told) => this.fail(told));
+    void opened.reject(failure).then((told) => this.#failInTurn(told));
+  }
+
+  /** A group of them becomes durable at once. */
+  #failInTurn(failure: CallFailure): void {
+    this.#refusal = failure;
+    this.#turns.run(this.#tenant, { startNow: () => this.#reply.fail(failure) });
   }
 
   #failUnopened(error: unknown): void {

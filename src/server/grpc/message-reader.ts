@@ -36,6 +36,11 @@ export class MessageReader {
     return this.#messageBytes ?? 0;
   }
 
+  /** Of the message, as far as its head has come. */
+  get missingBytes(): number {
+    return Math.max(0, headerBytes + this.messageBytes - this.#bytes);
+  }
+
   /** Throws as soon as it is clear that the body will not do, so that nothing large is kept. */
   push(chunk: Buffer): void {
     this.#take(chunk);
