@@ -7,6 +7,7 @@ import type { HttpRequest } from "../domain/http.ts";
 import type { ChatOperation, Provider, Translation, TranslationContext } from "../providers/provider.ts";
 import type { PlannedTarget } from "../routing/itinerary.ts";
 import type { ConfiguredProvider, PipelineParts } from "./pipeline-parts.ts";
+import type { Clock } from "./ports.ts";
 
 /** What a call wants of a target, in the words of one of the provider's operations. */
 export type CallTask<Operation> = {
@@ -69,22 +70,23 @@ export function prepareAttempt<Operation>(
   const refused = task.isStrict ? droppedParameters(translation.warnings) : [];
   if (refused.length > 0) return { kind: "unsupported", violations: refused };
 
+  const { request, rest = noRequests, warnings } = translation;
+  const unsigned = { kind: "ready", planned, configured, operation, request, rest, warnings } as const;
   const held = parts.credentials.credential(target.providerId);
-  const signedWith = (credential: Credential): ReadyAttempt<Operation> | Promise<ReadyAttempt<Operation>> => {
-    const readyWith = (request: HttpRequest): ReadyAttempt<Operation> => ({
-      kind: "ready",
-      planned,
-      configured,
-      operation,
-      request,
-      rest: translation.rest ?? noRequests,
-      credential,
-      warnings: translation.warnings,
-    });
-    const signed = configured.provider.authorise(translation.request, credential, parts.clock.nowMs());
-    return signed instanceof Promise ? signed.then(readyWith) : readyWith(signed);
-  };
-  return held instanceof Promise ? held.then(signedWith) : signedWith(held);
+  return held instanceof Promise
+    ? held.then((credential) => sign(unsigned, credential, parts.clock))
+    : sign(unsigned, held, parts.clock);
+}
+
+function sign<Operation>(
+  unsigned: Omit<ReadyAttempt<Operation>, "credential">,
+  credential: Credential,
+  clock: Clock,
+): ReadyAttempt<Operation> | Promise<ReadyAttempt<Operation>> {
+  const signed = unsigned.configured.provider.authorise(unsigned.request, credential, clock.nowMs());
+  return signed instanceof Promise
+    ? signed.then((request) => ({ ...unsigned, credential, request }))
+    : { ...unsigned, credential, request: signed };
 }
 
 const noRequests: readonly HttpRequest[] = [];
