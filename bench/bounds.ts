@@ -3,7 +3,7 @@
  * noisy: they catch a lost factor, not a lost tenth.
  */
 export const bounds: Readonly<Record<string, number>> = {
-  "unary 4x16": 15,
-  "burst stream 4x16": 8,
-  "paced stream, 20 at once": 5,
+  "unary 4x16": 10,
+  "burst stream 4x16": 5,
+  "paced stream, 20 at once": 3.5,
 };
