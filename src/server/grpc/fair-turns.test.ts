@@ -45,6 +45,15 @@ class QuietLoop implements Loop {
   }
 }
 
+/** Calls of both are under way. */
+function twoTenants(): { readonly loop: QuietLoop; readonly turns: FairTurns } {
+  const loop = new QuietLoop();
+  const turns = new FairTurns(loop);
+  turns.enter("noisy");
+  turns.enter("quiet");
+  return { loop, turns };
+}
+
 describe("turns at the event loop", () => {
   it("begin a call at once when nothing else is going on", () => {
     const begun: string[] = [];
@@ -86,10 +95,7 @@ describe("turns at the event loop", () => {
   });
 
   it("rest for as long as they took while another tenant has calls under way", () => {
-    const loop = new QuietLoop();
-    const turns = new FairTurns(loop);
-    turns.enter("noisy");
-    turns.enter("quiet");
+    const { loop, turns } = twoTenants();
     for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
     loop.run();
     expect(turns.waiting).toBe(0);
@@ -97,10 +103,7 @@ describe("turns at the event loop", () => {
   });
 
   it("rest for small calls when they have taken a millisecond together", () => {
-    const loop = new QuietLoop();
-    const turns = new FairTurns(loop);
-    turns.enter("noisy");
-    turns.enter("quiet");
+    const { loop, turns } = twoTenants();
     for (let index = 0; index < 64; index += 1) turns.run("noisy", loop.take(0.125));
     loop.run();
     expect(turns.waiting).toBe(0);
@@ -108,10 +111,7 @@ describe("turns at the event loop", () => {
   });
 
   it("end early, and rest, for what will be done outside of them", () => {
-    const loop = new QuietLoop();
-    const turns = new FairTurns(loop);
-    turns.enter("noisy");
-    turns.enter("quiet");
+    const { loop, turns } = twoTenants();
     for (let index = 0; index < 6; index += 1) turns.run("noisy", { startNow: () => turns.owe(0.5) });
     loop.run();
     expect(turns.waiting).toBe(0);
@@ -146,10 +146,7 @@ describe("turns at the event loop", () => {
   });
 
   it("rest for 20 ms at most, whatever a call took", () => {
-    const loop = new QuietLoop();
-    const turns = new FairTurns(loop);
-    turns.enter("noisy");
-    turns.enter("quiet");
+    const { loop, turns } = twoTenants();
     for (let index = 0; index < 2; index += 1) turns.run("noisy", loop.take(500));
     loop.run();
     expect(turns.waiting).toBe(0);
@@ -157,10 +154,7 @@ describe("turns at the event loop", () => {
   });
 
   it("count a call that fails within another one's beginning once", () => {
-    const loop = new QuietLoop();
-    const turns = new FairTurns(loop);
-    turns.enter("noisy");
-    turns.enter("quiet");
+    const { loop, turns } = twoTenants();
     turns.run("noisy", { startNow: () => turns.run("noisy", loop.take(0.125)) });
     for (let index = 0; index < 8; index += 1) turns.run("noisy", loop.take(0.125));
     loop.run();
