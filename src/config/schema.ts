@@ -56,7 +56,7 @@ export function configSchema(known: KnownNames) {
       .max(limits.limitsMax, `must have at most ${limits.limitsMax} limits`)
       .prefault([])
       .describe(
-        "Rates and concurrency. A call whose message is 64 KiB or more is refused by a limit that is used up before the message has come: its event names no model.",
+        "Rates and concurrency. A call whose message is 64 KiB or more is refused before the message has come where a rate stays used up for a second or more: its event names no model.",
       ),
     queue: queueSection.prefault({}).describe("Waiting for a limit that is short, instead of being refused."),
     budgets: z
