@@ -209,8 +209,6 @@ export type FindFallback = (
   nowMs: number,
 ) => BudgetFallback | undefined;
 
-export type FindRefusal = (caller: Caller, nowMs: number) => CallFailure | undefined;
-
 export interface Admission {
   /**
    * Takes from every limit and budget that applies, all or none. Throws (or rejects with) `CallFailure` RATE_LIMITED,
@@ -218,7 +216,7 @@ export interface Admission {
    */
   admit(request: AdmissionRequest, nowMs: number): Reservation | Promise<Reservation>;
   /** Why any call of the caller would be refused now, as far as known here; takes nothing. Absent: that is never known. */
-  readonly refusal?: FindRefusal | undefined;
+  refusal?(caller: Caller, nowMs: number): CallFailure | undefined;
   /** The budget past whose limit a call goes to another model, as far as known here; absent: no budget does that. */
   readonly fallback?: FindFallback | undefined;
 }

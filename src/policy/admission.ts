@@ -220,15 +220,15 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
 
   /** What binds the key of a call beside the config; `undefined`: nothing. */
   function boundGates(
-    { caller, endUserId, model }: Pick<AdmissionRequest, "caller" | "endUserId" | "model">,
+    { caller, endUserId }: Pick<AdmissionRequest, "caller" | "endUserId">,
     nowMs: number,
-    isAsked: (limit: KeyLimit) => boolean = () => true,
+    isAsked: (limit: KeyLimit) => boolean,
   ): Gates | undefined {
     if (bindings === undefined || caller.keyId === "") return undefined;
     const all = bindings.limitsOf(caller.keyId);
     const budgets = bindings.budgetsOf(caller.keyId);
     if (all.length + budgets.length === 0) return undefined;
-    const limits = all.filter((limit) => (limit.model === "" || limit.model === model) && isAsked(limit));
+    const limits = all.filter(isAsked);
     return {
       limits: limits
         .filter(({ rule }) => isLocal(rule))
@@ -262,6 +262,17 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     return { subject: `key/${keyId}`, rule, quota, onStateFailure: "closed", localShare };
   }
 
+  /** All that bind a call; `isAsked`: which limits of its key, by default those of its model and of all together. */
+  function bindingGates(
+    call: Pick<AdmissionRequest, "caller" | "endUserId" | "model">,
+    nowMs: number,
+    isAsked = ({ model }: KeyLimit): boolean => model === "" || model === call.model,
+  ): Gates {
+    const configured = gatesOf(call.caller, call.endUserId, nowMs);
+    const bound = boundGates(call, nowMs, isAsked);
+    return bound === undefined ? configured : joinGates(configured, bound);
+  }
+
   const hasFallbacks = options.budgets.some(({ fallbackModel }) => fallbackModel !== undefined);
   const fallback: FindFallback = (caller, { model, endUserId }, nowMs) => {
     const bound = caller.keyId === "" ? [] : (bindings?.budgetsOf(caller.keyId) ?? []);
@@ -276,23 +287,18 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     },
     admit(request, nowMs) {
       if (isFree) return nothingToSettle;
-      const configured = gatesOf(request.caller, request.endUserId, nowMs);
-      const bound = boundGates(request, nowMs);
-      const gates = bound === undefined ? configured : joinGates(configured, bound);
+      const gates = bindingGates(request, nowMs);
       const isUnbound = gates.limits.length + gates.sharedLimits.length + gates.budgets.length === 0;
       if (isUnbound) return nothingToSettle;
       return admitThrough(gates, request, nowMs);
     },
     refusal(caller, nowMs) {
       if (isFree) return undefined;
-      const configured = gatesOf(caller, "", nowMs);
-      const bound = boundGates({ caller, endUserId: "", model: "" }, nowMs, ({ perEndUser }) => !perEndUser);
-      return refusalThrough(bound === undefined ? configured : joinGates(configured, bound), nowMs);
+      const ofAnyCall = ({ model, perEndUser }: KeyLimit): boolean => model === "" && !perEndUser;
+      return refusalThrough(bindingGates({ caller, endUserId: "", model: "" }, nowMs, ofAnyCall), nowMs);
     },
     state(caller, { model, endUserId }, nowMs) {
-      const configured = gatesOf(caller, endUserId, nowMs);
-      const bound = boundGates({ caller, endUserId, model }, nowMs);
-      return statesOf(bound === undefined ? configured : joinGates(configured, bound), nowMs);
+      return statesOf(bindingGates({ caller, endUserId, model }, nowMs), nowMs);
     },
     async figures(budget, stateId, nowMs) {
       const period = periodAt(budget.period, nowMs);

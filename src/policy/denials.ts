@@ -13,21 +13,19 @@ export function limitDenial(gate: Pick<LimitGate, "subject" | "rule" | "isCutOff
   const isConcurrency = gate.rule.meter === "concurrency";
   const reason = isConcurrency ? ErrorReason.CONCURRENCY_LIMITED : ErrorReason.RATE_LIMITED;
   const message = isConcurrency ? "too many calls are in flight" : "the rate limit is reached";
-  const quota = [{ subject: gate.subject, description: `${gate.rule.name} is ${gate.rule.limit}` }];
-  return new CallFailure(reason, message, { quota, retryAfterMs });
+  return new CallFailure(reason, message, { quota: [violationOf(gate.subject, gate.rule)], retryAfterMs });
 }
 
-export function sharedLimitDenial(
-  subject: string,
-  description: string,
-  denial: QuotaDenial,
-  nowMs: number,
-): CallFailure {
+export function sharedLimitDenial(subject: string, rule: LimitRule, denial: QuotaDenial, nowMs: number): CallFailure {
   if (denial.because === "unreachable") return stateUnreachable();
   return new CallFailure(ErrorReason.RATE_LIMITED, "the rate limit is reached", {
-    quota: [{ subject, description }],
+    quota: [violationOf(subject, rule)],
     retryAfterMs: Math.max(1, Math.ceil(denial.resetsAtMs - nowMs)),
   });
+}
+
+function violationOf(subject: string, { name, limit }: LimitRule): { subject: string; description: string } {
+  return { subject, description: `${name} is ${limit}` };
 }
 
 /** Of a limit on calls in flight that several processes count together. */

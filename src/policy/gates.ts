@@ -79,9 +79,6 @@ function enterLimits(gates: readonly LimitGate[], tokens: Tokens, nowMs: number)
   return gates.map((gate) => ({ gate, claimed: gate.enter(amountOf(gate.rule.meter, tokens)) }));
 }
 
-/** In so many milliseconds most messages come. */
-const whileMs = 1_000;
-
 /** Of the gate that is shut for longest; `undefined`: so much passes each of them. */
 function longestDenial(
   gates: readonly LimitGate[],
@@ -100,6 +97,9 @@ function longestDenial(
   return shortest && limitDenial(shortest, longestWaitMs);
 }
 
+/** In so many milliseconds most messages come. */
+const messageMsMax = 1_000;
+
 /**
  * The denial of a limit that is used up, so that no call passes for a while. Not of one that may let the call pass when its
  * message has come: a slot comes free at any time, and a bucket that lacks one unit has it soon.
@@ -107,12 +107,12 @@ function longestDenial(
 export function refusalThrough({ limits, sharedLimits }: Gates, nowMs: number): CallFailure | undefined {
   const rates = limits.filter(({ rule }) => rule.meter !== "concurrency");
   const denial = longestDenial(rates, () => 1, nowMs);
-  if ((denial?.facts.retryAfterMs ?? 0) >= whileMs) return denial;
+  if ((denial?.facts.retryAfterMs ?? 0) >= messageMsMax) return denial;
   for (const { subject, rule, quota, onStateFailure } of sharedLimits) {
     const { spent, resetsAtMs } = quota.state(nowMs);
-    const mayPass = rule.meter === "concurrency" || onStateFailure !== "closed" || resetsAtMs - nowMs < whileMs;
+    const mayPass = rule.meter === "concurrency" || onStateFailure !== "closed" || resetsAtMs - nowMs < messageMsMax;
     if (mayPass || spent < Math.floor(rule.limit)) continue;
-    return sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, { because: "exhausted", resetsAtMs }, nowMs);
+    return sharedLimitDenial(subject, rule, { because: "exhausted", resetsAtMs }, nowMs);
   }
   return undefined;
 }
@@ -165,7 +165,7 @@ async function holdSharedLimit(
   }
   if (outcome.because === "exhausted" && rule.meter === "concurrency") throw slotDenial(subject, rule);
   if (outcome.because === "exhausted" || onStateFailure === "closed") {
-    throw sharedLimitDenial(subject, `${rule.name} is ${rule.limit}`, outcome, nowMs);
+    throw sharedLimitDenial(subject, rule, outcome, nowMs);
   }
   if (onStateFailure === "local_share") local.push(...enterLimits([localShare()], tokens, nowMs));
 }
