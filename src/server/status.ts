@@ -96,7 +96,6 @@ const generosities: readonly Generosity[] = [
 /** Fits whatever the failure holds. */
 const leastGenerosity: Generosity = { attempts: 0, text: 32, entries: 4, consumption: false };
 
-const encodeRpcStatus = compileEncoder(rpcStatus.StatusSchema);
 const encoders = new Map<DescMessage, ReturnType<typeof compileEncoder>>();
 
 const nameByReason = new Map<number, ReasonName>(
@@ -123,7 +122,8 @@ export function encodeStatus(status: FailureStatus): Uint8Array {
   const details = status.details.map(({ desc, bytes }) =>
     create(AnySchema, { typeUrl: `type.googleapis.com/${desc.typeName}`, value: bytes }),
   );
-  return encodeRpcStatus(create(rpcStatus.StatusSchema, { code: status.code, message: status.message, details }));
+  const { code, message } = status;
+  return encoderOf(rpcStatus.StatusSchema)(create(rpcStatus.StatusSchema, { code, message, details }));
 }
 
 /** A provider account that is the caller's own is the caller's to mend; the pipeline says so with a precondition. */

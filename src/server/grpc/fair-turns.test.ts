@@ -45,8 +45,20 @@ class QuietLoop implements Loop {
   }
 }
 
+type Stand = { readonly loop: QuietLoop; readonly turns: FairTurns };
+
+/** It is alone, and has begun calls that took 80 ms. */
+function oneTenantForAWhile(): Stand {
+  const loop = new QuietLoop();
+  const turns = new FairTurns(loop);
+  turns.enter("noisy");
+  for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
+  loop.run();
+  return { loop, turns };
+}
+
 /** Calls of both are under way. */
-function twoTenants(): { readonly loop: QuietLoop; readonly turns: FairTurns } {
+function twoTenants(): Stand {
   const loop = new QuietLoop();
   const turns = new FairTurns(loop);
   turns.enter("noisy");
@@ -119,11 +131,7 @@ describe("turns at the event loop", () => {
   });
 
   it("do not rest while a tenant is alone, or again when the others' calls are over", () => {
-    const loop = new QuietLoop();
-    const turns = new FairTurns(loop);
-    turns.enter("noisy");
-    for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
-    loop.run();
+    const { loop, turns } = oneTenantForAWhile();
     turns.enter("quiet");
     turns.leave("quiet");
     for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
@@ -133,11 +141,7 @@ describe("turns at the event loop", () => {
   });
 
   it("pay back nothing of what a tenant took while it was alone", () => {
-    const loop = new QuietLoop();
-    const turns = new FairTurns(loop);
-    turns.enter("noisy");
-    for (let index = 0; index < 10; index += 1) turns.run("noisy", loop.take(8));
-    loop.run();
+    const { loop, turns } = oneTenantForAWhile();
     turns.enter("quiet");
     for (let index = 0; index < 3; index += 1) turns.run("quiet", loop.take(8));
     loop.run();

@@ -100,10 +100,9 @@ export class MessageReader {
       return;
     }
     if (this.#gathered === undefined || this.#gathered.length < this.#bytes) {
-      const most = headerBytes + (this.#messageBytes ?? Number.POSITIVE_INFINITY);
-      const larger = Buffer.allocUnsafeSlow(
-        Math.max(this.#bytes, Math.min(Math.max(2 * this.#bytes, gatheredBytesMin), most)),
-      );
+      const doubled = Math.max(2 * this.#bytes, gatheredBytesMin);
+      const room = this.#messageBytes === undefined ? doubled : Math.min(doubled, this.#bytes + this.missingBytes);
+      const larger = Buffer.allocUnsafeSlow(room);
       (this.#gathered ?? this.#only ?? noBytes).copy(larger, 0, 0, before);
       this.#gathered = larger;
       this.#only = undefined;
